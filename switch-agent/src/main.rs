@@ -1,1 +1,63 @@
-fn main() {}
+//! A network switch that follows live-migrated virtual machines across data centres by itself.
+
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use switch_agent::{
+    cli::{Cli, Command, LogFormat, exit_status},
+    control::Client,
+    report, switch, verbs,
+};
+use tracing_subscriber::filter::LevelFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(&cli);
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("switch-agent: {error:#}");
+            ExitCode::from(exit_status(&error))
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<()> {
+    let Cli { instance, command, .. } = cli;
+    let client = Client::new(instance.clone());
+    let out = &mut io::stdout().lock();
+    match command {
+        Command::Run(args) => verbs::run(&instance, args),
+        Command::Check(args) => verbs::check(&instance, args, out),
+        Command::Detach => verbs::detach(&instance, out),
+        Command::Flows(args) => {
+            let offline = || Ok(switch::offline(&instance)?.as_ref().map(report::flows).transpose()?);
+            verbs::flows(&client, &args, offline, out)
+        }
+        Command::Stats(args) => {
+            let offline = || Ok(switch::offline(&instance)?.as_ref().map(report::stats).transpose()?);
+            verbs::stats(&client, &args, offline, out)
+        }
+        Command::Bind(args) => verbs::bind(&client, &args, out),
+        Command::Move(args) => verbs::move_(&client, &args, out),
+        Command::Unbind(args) => verbs::unbind(&client, &args, out),
+        Command::Release(args) => verbs::release(&client, &args, out),
+        Command::Events(args) => verbs::events(&client, &args, out, &mut io::stderr()),
+    }
+}
+
+/// The log goes to stderr, and the `log` crate's records (the datapath's words) with it.
+fn start_log(cli: &Cli) {
+    let log = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::from(tracing::Level::from(cli.log_level)))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false);
+    match cli.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}

@@ -1,1 +1,16 @@
-//! shared
+//! What the switch's XDP programs and its agent share.
+//!
+//! * [`frame`] reads a frame: tags, addresses, and who a frame speaks for or is meant for.
+//! * [`rule`] is the learning rule: a binding, evidence, a policy and the time in, a verdict out.
+//! * [`abi`] are the keys, values and names of the maps, and the records of the miss ring.
+//! * [`limit`] is the rate limit on frames to nobody known.
+//!
+//! Everything here is pure: no I/O, no clock, no allocation, and the same code on both sides. The
+//! crate is `no_std` for the BPF target only, so that `cargo test` runs its tests on the host.
+
+#![cfg_attr(target_arch = "bpf", no_std)]
+
+pub mod abi;
+pub mod frame;
+pub mod limit;
+pub mod rule;

@@ -1,1 +1,74 @@
-fn main() {}
+//! `cargo xtask VERB`: everything a contributor runs, in one place and in one way.
+
+mod build;
+mod checks;
+mod ci;
+mod demo;
+mod exec;
+mod paths;
+mod run;
+mod setup;
+mod test;
+mod toolchain;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Set-up, build, tests and demo of the switch.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install what the build needs: rust-src and bpf-linker (the other verbs do this by themselves)
+    Setup,
+    /// Build the agent with the XDP programs inside it
+    Build {
+        /// Build with optimisations, as it is meant to be used
+        #[arg(long)]
+        release: bool,
+    },
+    /// Build the agent in release and run it, as root: `cargo xtask run -- run --client …`
+    Run {
+        /// What to pass to switch-agent
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// Run all tests, those of the namespace lab too, as root
+    Test {
+        /// What to pass to the test programs: a filter, `--nocapture` …
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// Show a move between two data centres in the namespace lab, as root
+    Demo {
+        /// What to pass to the demo
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// What CI holds every change to: formatting, lints, tests; as root
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().verb {
+        Verb::Setup => setup::ensure(),
+        Verb::Build { release } => build::agent(release).map(drop),
+        Verb::Run { args } => run::run(&args),
+        Verb::Test { args } => test::run(&args),
+        Verb::Demo { args } => demo::run(&args),
+        Verb::Ci => ci::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

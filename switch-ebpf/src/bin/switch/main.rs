@@ -1,1 +1,160 @@
+//! The XDP program of every port of the switch.
+//!
+//! Each step returns what is to be done with the frame or why it has to be dropped; the one match
+//! in [`switch`] turns that into an XDP action, so that nothing deeper knows of actions.
+
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(target_arch = "bpf", feature(core_intrinsics, adt_const_params))]
+#![cfg_attr(target_arch = "bpf", expect(internal_features, reason = "atomics of the BPF target"))]
+
+#[cfg(target_arch = "bpf")]
+mod atomic;
+#[cfg(target_arch = "bpf")]
+mod count;
+#[cfg(target_arch = "bpf")]
+mod down;
+#[cfg(target_arch = "bpf")]
+mod maps;
+#[cfg(target_arch = "bpf")]
+mod miss;
+#[cfg(target_arch = "bpf")]
+mod packet;
+#[cfg(target_arch = "bpf")]
+mod up;
+
+#[cfg(target_arch = "bpf")]
+mod program {
+    use aya_ebpf::{
+        bindings::xdp_action::{XDP_DROP, XDP_PASS},
+        macros::xdp,
+        programs::XdpContext,
+    };
+    use switch_ebpf::{
+        abi::{Attachment, AttachmentKey, Counter, Drop, ROLE_CLIENT, ROLE_SITE},
+        frame::Frame,
+    };
+
+    use crate::{
+        count, down, maps,
+        packet::{Packet, length},
+        up,
+    };
+
+    /// What is to be done with a frame.
+    pub enum Verdict {
+        /// It leaves by the port of this index.
+        Port(u32),
+        /// A copy of it leaves for each site of the network of this id.
+        Everyone(u32),
+        /// It stays the host's.
+        Pass,
+        /// The agent has it.
+        Taken,
+    }
+
+    /// A frame that belongs to an attachment.
+    pub struct Ingress<'a> {
+        /// The frame.
+        pub frame: Frame,
+        /// The attachment.
+        pub attachment: &'a Attachment,
+        /// Whether the outer tag is the attachment's own.
+        pub own_tag: bool,
+        /// The whole frame's length in bytes.
+        pub length: usize,
+    }
+
+    /// Decides on a frame that came in at any port.
+    #[xdp(frags)]
+    pub fn switch(ctx: XdpContext) -> u32 {
+        match receive(&ctx) {
+            Ok(Verdict::Port(port)) => maps::redirect(port),
+            Ok(Verdict::Everyone(network)) => maps::flood(network),
+            Ok(Verdict::Pass) => {
+                count::counter(Counter::Passed);
+                XDP_PASS
+            }
+            Ok(Verdict::Taken) => XDP_DROP,
+            Err(reason) => {
+                count::drop(&ctx, reason);
+                XDP_DROP
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn receive(ctx: &XdpContext) -> Result<Verdict, Drop> {
+        let length = length(ctx);
+        let ifindex = ctx.ingress_ifindex() as u32;
+        let frame = match Frame::read(&Packet(ctx)) {
+            Ok(frame) => frame,
+            Err(reason) => {
+                count::stray(ifindex, length);
+                return Err(reason);
+            }
+        };
+        let Some((attachment, own_tag)) = attachment(ifindex, &frame) else {
+            count::stray(ifindex, length);
+            return Ok(Verdict::Pass);
+        };
+        let Some(traffic) = maps::traffic(attachment.traffic) else {
+            return Err(Drop::NoLeg);
+        };
+        count::received(traffic, length);
+        let ingress = Ingress { frame, attachment, own_tag, length };
+        let verdict = forward(ctx, &ingress);
+        count::done(traffic);
+        verdict
+    }
+
+    #[inline(always)]
+    fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop> {
+        if ingress.frame.destination == ingress.attachment.mac {
+            return Ok(Verdict::Pass);
+        }
+        match ingress.attachment.role {
+            ROLE_SITE => down::forward(ctx, ingress),
+            ROLE_CLIENT => up::forward(ctx, ingress),
+            _ => Err(Drop::NoLeg),
+        }
+    }
+
+    /// The attachment that a frame belongs to, and whether the frame's outer tag is its own: the
+    /// one of the outer tag, else the port's untagged one. A priority tag in front of an untagged
+    /// attachment counts as its own, so that its PCP is kept and it does not pile up.
+    #[inline(always)]
+    fn attachment(ifindex: u32, frame: &Frame) -> Option<(&'static Attachment, bool)> {
+        let untagged = AttachmentKey { ifindex, tpid: 0, vid: 0 };
+        let Some(tag) = frame.outer else {
+            return maps::attachment(&untagged).map(|attachment| (attachment, false));
+        };
+        if tag.vid() == 0 {
+            return maps::attachment(&untagged).map(|attachment| (attachment, true));
+        }
+        let tagged = AttachmentKey { ifindex, tpid: tag.tpid, vid: tag.vid() };
+        match maps::attachment(&tagged) {
+            Some(attachment) => Some((attachment, true)),
+            None => maps::attachment(&untagged).map(|attachment| (attachment, false)),
+        }
+    }
+
+}
+
+#[cfg(target_arch = "bpf")]
+pub use program::{Ingress, Verdict};
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier refuses a program in which this could be reached.
+    loop {}
+}
+
+#[cfg(target_arch = "bpf")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// On the host there is nothing to run: the agent embeds the BPF build of this file.
+#[cfg(not(target_arch = "bpf"))]
 fn main() {}

@@ -1,0 +1,19 @@
+//! What the command line prints as JSON and what the control socket carries.
+//! Field names and their order are an interface: tools read them.
+
+mod event;
+mod flow;
+mod stats;
+mod wire;
+
+pub(crate) use event::time_text;
+pub use event::{Event, EventKind, Evidence};
+pub use flow::{End, Flow, FlowState, Instruction, Match, Rule, Traffic};
+pub use stats::{AgentStats, BindingStats, Counters, Latency, PortStats, Stats};
+pub use wire::{Envelope, Request, Response};
+
+/// Samples for the tests of those who show or carry these.
+#[cfg(test)]
+pub(crate) mod tests {
+    pub(crate) use super::{event::tests::moved, flow::tests::flow, stats::tests::stats};
+}

@@ -1,0 +1,108 @@
+//! The switch's own options: `run` and `check` have the same.
+
+use clap::Args;
+use humantime::Duration;
+use ipnet::IpNet;
+
+use crate::{
+    config::{
+        ClientPort, Config, ConfigError, Learn, OnExit, Settings, Site, Unknown, XdpMode,
+        parse_prefix, parse_static,
+    },
+    types::{NetworkName, SiteName, VmAddress},
+};
+
+/// The switch's ports and rules.
+#[derive(Debug, Clone, Args)]
+pub struct SwitchArgs {
+    /// The port where the clients are, untagged or with a VLAN; PORT:VLAN/802.1ad for a service tag
+    #[arg(long, value_name = "PORT[:VLAN]")]
+    pub client: ClientPort,
+
+    /// A data centre and the trunk port and VLAN it is reached through; once for each
+    #[arg(long = "site", value_name = "NAME=PORT:VLAN", required = true)]
+    pub sites: Vec<Site>,
+
+    /// Addresses that may be at a site; may be repeated; a site without any takes all
+    #[arg(long, value_name = "NAME=CIDR", value_parser = parse_prefix)]
+    pub allow: Vec<(SiteName, IpNet)>,
+
+    /// An address that is at this site and never moves; may be repeated
+    #[arg(long = "static", value_name = "ADDR=NAME", value_parser = parse_static)]
+    pub statics: Vec<(VmAddress, SiteName)>,
+
+    /// Which addresses are learned
+    #[arg(long, value_enum, default_value_t)]
+    pub learn: Learn,
+
+    /// What becomes of a client's frame to an address that no site is known for
+    #[arg(long, value_enum, default_value_t)]
+    pub unknown: Unknown,
+
+    /// After a move, packets still arriving from the old site do not move the address back for so long
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    pub hold_down: Duration,
+
+    /// The same for announcements (gratuitous ARP, neighbour advertisements)
+    #[arg(long, value_name = "TIME", default_value = "1s")]
+    pub hold_down_announce: Duration,
+
+    /// Hold an address where it is at its move of this number in the window
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub quarantine_moves: u32,
+
+    /// The window in which an address's moves are counted
+    #[arg(long, value_name = "TIME", default_value = "180s")]
+    pub quarantine_window: Duration,
+
+    /// Forget an address that was silent for so long [default: never]
+    #[arg(long, value_name = "TIME")]
+    pub idle_timeout: Option<Duration>,
+
+    /// Room for so many addresses [default: 65536]
+    #[arg(long, value_name = "N")]
+    pub max_flows: Option<u32>,
+
+    /// How the datapath is attached to the ports
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub xdp_mode: XdpMode,
+
+    /// What stays on SIGINT or SIGTERM
+    #[arg(long, value_enum, default_value_t)]
+    pub on_exit: OnExit,
+}
+
+impl SwitchArgs {
+    /// The configuration that the options make up. An error is wrong usage.
+    pub fn config(self) -> Result<Config, ConfigError> {
+        let mut sites = self.sites;
+        for (name, prefix) in self.allow {
+            match sites.iter_mut().find(|site| site.name == name) {
+                Some(site) => site.allow.push(prefix),
+                None => {
+                    return Err(ConfigError::unknown_site(
+                        format!("--allow {name}={prefix}"),
+                        &name,
+                        &sites,
+                    ));
+                }
+            }
+        }
+        Config::new(Settings {
+            network: NetworkName::default(),
+            client: self.client,
+            sites,
+            statics: self.statics,
+            learn: self.learn,
+            unknown: self.unknown,
+            hold_down_data: self.hold_down.into(),
+            hold_down_announce: self.hold_down_announce.into(),
+            quarantine_moves: self.quarantine_moves,
+            quarantine_window: self.quarantine_window.into(),
+            idle_timeout: self.idle_timeout.map(Into::into),
+            max_flows: self.max_flows,
+            xdp_mode: self.xdp_mode,
+            on_exit: self.on_exit,
+        })
+    }
+}

@@ -1,0 +1,270 @@
+//! Loads the programs onto the pinned maps, and attaches them to ports by pinned links.
+
+use std::path::Path;
+
+use aya::{
+    Ebpf, EbpfLoader, include_bytes_aligned,
+    maps::{Array, ArrayOfMaps, DevMapHash, Map, MapData, MapError},
+    programs::{
+        Xdp, XdpMode,
+        links::{FdLink, LinkError, PinnedLink},
+        xdp::XdpLink,
+    },
+};
+use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_DEVMAP_HASH;
+use switch_ebpf::abi::{
+    DEFAULT_MAX_FLOWS, LAYOUT_VERSION, MAX_SITES_OF_NETWORK, MODE_GENERIC, MODE_NATIVE, Meta, names,
+};
+
+use super::{DatapathError, PortEntry, Pins, Topology, tables};
+use crate::{config, net::link::Link, types::PortName};
+
+static SWITCH: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/switch"));
+static FLOOD: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flood"));
+
+/// Name of the program of every port.
+const SWITCH_PROGRAM: &str = "switch";
+/// Name of the program of a site's entry in the flood map.
+const FLOOD_PROGRAM: &str = "flood";
+
+/// The loaded programs. The kernel keeps what is attached when this is dropped.
+pub struct Programs {
+    switch: Ebpf,
+    /// Whether the maps were there before.
+    pub adopted: bool,
+}
+
+/// How a port was attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// [`MODE_NATIVE`] or [`MODE_GENERIC`].
+    pub mode: u16,
+    /// Whether a link of a former run was taken over, with no frame in between.
+    pub adopted: bool,
+}
+
+impl Programs {
+    /// Loads the program of the ports, onto the maps that are pinned or onto new ones.
+    ///
+    /// # Errors
+    /// What is pinned has another layout or another size; the kernel refuses a program.
+    pub fn load(pins: &Pins, max_flows: Option<u32>) -> Result<Self, DatapathError> {
+        if SWITCH.is_empty() || FLOOD.is_empty() {
+            return Err(DatapathError::NotBuilt);
+        }
+        let adopted = pins.map(names::META).exists();
+        let found = if adopted {
+            tables::check_layout(pins)?;
+            Some(tables::Tables::open(pins)?.max_flows().map_err(|source| {
+                DatapathError::Open { map: names::META, source }
+            })?)
+        } else {
+            // What a start that failed half-way has left, for nobody could have used it yet.
+            pins.remove()?;
+            None
+        };
+        if let (Some(found), Some(asked)) = (found, max_flows)
+            && found != asked
+        {
+            return Err(DatapathError::MaxFlows { found, asked });
+        }
+        pins.create()?;
+        let max_flows = found.or(max_flows).unwrap_or(DEFAULT_MAX_FLOWS);
+
+        let mut loader = EbpfLoader::new();
+        loader.default_map_pin_directory(pins.maps());
+        loader.map_pin_path(names::FLOOD, pins.map(names::FLOOD));
+        for map in [names::BINDINGS, names::FLOW_TRAFFIC, names::QUEUED, names::AGENT_FLOWS] {
+            loader.map_max_entries(map, max_flows);
+        }
+        let mut switch = loader.load(SWITCH)?;
+        xdp(&mut switch, SWITCH_PROGRAM)?
+            .load()
+            .map_err(|source| DatapathError::Program { program: SWITCH_PROGRAM, source })?;
+        if !adopted {
+            // Last of all, for it says that the maps are whole.
+            write_meta(pins, max_flows)?;
+        }
+        Ok(Self { switch, adopted })
+    }
+
+    /// The rare words of the datapath, for the agent's log.
+    pub fn ebpf(&mut self) -> &mut Ebpf {
+        &mut self.switch
+    }
+
+    /// The program's id, as `bpftool prog` and netlink show it.
+    pub fn id(&mut self) -> Option<u32> {
+        xdp(&mut self.switch, SWITCH_PROGRAM).ok()?.info().ok().map(|info| info.id())
+    }
+
+    /// Attaches the program to a port, or replaces that of a former run in place.
+    pub fn attach(
+        &mut self,
+        pins: &Pins,
+        port: &PortName,
+        link: &Link,
+        mode: config::XdpMode,
+    ) -> Result<Attached, DatapathError> {
+        let name = || port.as_str().to_owned();
+        let pin = pins.link(port);
+        let program = xdp(&mut self.switch, SWITCH_PROGRAM)?;
+        if let Some(attached) = adopt(program, &pin, port, link)? {
+            return Ok(attached);
+        }
+        let (id, mode) = attach(program, port, link, mode)?;
+        let owned = program
+            .take_link(id)
+            .map_err(|source| DatapathError::Program { program: SWITCH_PROGRAM, source })?;
+        let owned: FdLink = owned
+            .try_into()
+            .map_err(|source| DatapathError::Link { verb: "own", port: name(), source })?;
+        owned.pin(&pin).map_err(|source| DatapathError::Pin { port: name(), source })?;
+        Ok(Attached { mode, adopted: false })
+    }
+
+    /// Fills the network's flood map: each site's device, with a program that writes its tag.
+    ///
+    /// The map is made anew and put in place of the former one at once.
+    pub fn flood(&self, pins: &Pins, topology: &Topology) -> Result<(), DatapathError> {
+        let writing = |source| DatapathError::Map { verb: "fill the flood map", source };
+        let inner = aya_obj::Map::new_from_params(
+            BPF_MAP_TYPE_DEVMAP_HASH as u32,
+            4,
+            8,
+            MAX_SITES_OF_NETWORK,
+            0,
+        );
+        let inner = MapData::create(inner, "flood", None).map_err(writing)?;
+        let mut inner = DevMapHash::try_from(Map::DevMapHash(inner)).map_err(writing)?;
+        for entry in &topology.sites {
+            let mut loader = EbpfLoader::new();
+            loader.default_map_pin_directory(pins.maps());
+            let (traffic, max_frame) = (entry.leg.traffic, entry.leg.max_frame);
+            let (tpid, vid) = (entry.leg.tpid, entry.leg.vid);
+            loader.override_global("SITE_TRAFFIC", &traffic, true);
+            loader.override_global("SITE_MAX_FRAME", &max_frame, true);
+            loader.override_global("SITE_TPID", &tpid, true);
+            loader.override_global("SITE_VID", &vid, true);
+            let mut flood = loader.load(FLOOD)?;
+            let program = xdp(&mut flood, FLOOD_PROGRAM)?;
+            let failed = |source| DatapathError::Program { program: FLOOD_PROGRAM, source };
+            program.load().map_err(failed)?;
+            let ifindex = port(topology, entry.leg.port).map_or(0, |port| port.link.index);
+            let fd = program.fd().map_err(failed)?;
+            inner.insert(entry.id, ifindex, Some(fd), 0).map_err(|source| {
+                DatapathError::Device { verb: "fill the flood map", source }
+            })?;
+        }
+        let outer = MapData::from_pin(pins.map(names::FLOOD))
+            .and_then(|data| ArrayOfMaps::try_from(Map::ArrayOfMaps(data)));
+        let mut outer: ArrayOfMaps<MapData, DevMapHash<MapData>> =
+            outer.map_err(|source| DatapathError::Open { map: names::FLOOD, source })?;
+        outer.set(topology.network, &inner, 0).map_err(writing)
+    }
+}
+
+fn port(topology: &Topology, index: u32) -> Option<&PortEntry> {
+    topology.ports.iter().find(|port| port.index == index)
+}
+
+fn xdp<'a>(object: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, DatapathError> {
+    let program = object.program_mut(name).ok_or(DatapathError::NotBuilt)?;
+    program.try_into().map_err(|source| DatapathError::Program { program: name, source })
+}
+
+fn write_meta(pins: &Pins, max_flows: u32) -> Result<(), DatapathError> {
+    let error = |source: MapError| DatapathError::Open { map: names::META, source };
+    let data = MapData::from_pin(pins.map(names::META)).map_err(error)?;
+    let mut meta: Array<MapData, Meta> =
+        Array::try_from(Map::Array(data)).map_err(error)?;
+    meta.set(0, Meta { layout: LAYOUT_VERSION, max_flows }, 0).map_err(error)
+}
+
+/// Takes over the pinned link of a former run, if it still is the one at the port: the kernel
+/// replaces the program between two frames.
+fn adopt(
+    program: &mut Xdp,
+    pin: &Path,
+    port: &PortName,
+    link: &Link,
+) -> Result<Option<Attached>, DatapathError> {
+    let error = |verb, source| DatapathError::Link { verb, port: port.as_str().to_owned(), source };
+    let Ok(pinned) = PinnedLink::from_pin(pin) else { return Ok(None) };
+    let owned = FdLink::from(pinned);
+    let at_port = link.xdp.as_ref();
+    let id = owned.info().map_err(|source| error("read", source))?.program_id();
+    let Some(at_port) = at_port.filter(|attached| attached.prog_id == id) else {
+        // The port it was attached to is gone, and the link with it.
+        std::fs::remove_file(pin).map_err(|source| DatapathError::Pins {
+            verb: "remove",
+            path: pin.to_owned(),
+            source,
+        })?;
+        return Ok(None);
+    };
+    let mode = match at_port.mode {
+        crate::net::link::XdpMode::Generic => MODE_GENERIC,
+        _ => MODE_NATIVE,
+    };
+    let owned = XdpLink::try_from(owned).map_err(|source: LinkError| error("own", source))?;
+    let id = program
+        .attach_to_link(owned)
+        .map_err(|source| DatapathError::Program { program: SWITCH_PROGRAM, source })?;
+    // The pin keeps the link; forgetting ours must not detach it.
+    let owned = program
+        .take_link(id)
+        .map_err(|source| DatapathError::Program { program: SWITCH_PROGRAM, source })?;
+    drop(FdLink::try_from(owned).map_err(|source| error("own", source))?);
+    Ok(Some(Attached { mode, adopted: true }))
+}
+
+fn attach(
+    program: &mut Xdp,
+    port: &PortName,
+    link: &Link,
+    mode: config::XdpMode,
+) -> Result<(aya::programs::xdp::XdpLinkId, u16), DatapathError> {
+    let failed = |mode, source: aya::programs::ProgramError, hint| DatapathError::Attach {
+        port: port.as_str().to_owned(),
+        mode,
+        reason: reason(&source),
+        hint,
+    };
+    match mode {
+        config::XdpMode::Native => program
+            .attach_to_if_index(link.index, XdpMode::Driver)
+            .map(|id| (id, MODE_NATIVE))
+            .map_err(|source| failed("native", source, NATIVE_HINT)),
+        config::XdpMode::Generic => program
+            .attach_to_if_index(link.index, XdpMode::Skb)
+            .map(|id| (id, MODE_GENERIC))
+            .map_err(|source| failed("generic", source, "")),
+        config::XdpMode::Auto => match program.attach_to_if_index(link.index, XdpMode::Driver) {
+            Ok(id) => Ok((id, MODE_NATIVE)),
+            Err(source) => {
+                tracing::warn!(
+                    port = port.as_str(),
+                    reason = reason(&source),
+                    "the driver cannot run XDP programs: the port uses generic mode, which is slower"
+                );
+                program
+                    .attach_to_if_index(link.index, XdpMode::Skb)
+                    .map(|id| (id, MODE_GENERIC))
+                    .map_err(|source| failed("generic", source, ""))
+            }
+        },
+    }
+}
+
+const NATIVE_HINT: &str = "; if the driver cannot run XDP programs, or not at this MTU, try \
+    `--xdp-mode generic`, which is slower";
+
+/// The innermost cause: aya's own words say only that a system call failed.
+fn reason(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,231 @@
+//! The maps, typed. Opened from their pins, so that a command works while no agent runs.
+
+use std::borrow::Borrow;
+
+use aya::{
+    Pod,
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
+};
+use switch_ebpf::abi::{
+    Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded,
+    LAYOUT_VERSION, Label, Leg, Meta, Network, Port, Traffic, names,
+};
+
+use super::{DatapathError, Pins};
+
+/// An instance's maps.
+pub struct Tables {
+    pub(super) ports: HashMap<MapData, u32, Port>,
+    pub(super) attachments: HashMap<MapData, AttachmentKey, Attachment>,
+    pub(super) sites: Array<MapData, Leg>,
+    pub(super) networks: Array<MapData, Network>,
+    pub(super) site_names: Array<MapData, Label>,
+    pub(super) network_names: Array<MapData, Label>,
+    pub(super) port_names: Array<MapData, Label>,
+    pub(super) meta: Array<MapData, Meta>,
+    bindings: HashMap<MapData, BindingKey, Binding>,
+    flow_traffic: PerCpuArray<MapData, FlowTraffic>,
+    queued: Array<MapData, u64>,
+    traffic: PerCpuArray<MapData, Traffic>,
+    drops: PerCpuArray<MapData, u64>,
+    counters: PerCpuArray<MapData, u64>,
+    heartbeat: Array<MapData, u64>,
+    agent: Array<MapData, u64>,
+    agent_flows: Array<MapData, Forwarded>,
+    agent_traffic: Array<MapData, Forwarded>,
+}
+
+macro_rules! open {
+    ($pins:expr, $name:expr, $kind:ident) => {{
+        let error = |source| DatapathError::Open { map: $name, source };
+        let data = MapData::from_pin($pins.map($name)).map_err(error)?;
+        $kind::try_from(Map::$kind(data)).map_err(error)?
+    }};
+}
+
+impl Tables {
+    /// Opens what an instance has pinned.
+    ///
+    /// # Errors
+    /// Nothing is pinned, or maps of another layout.
+    pub fn open(pins: &Pins) -> Result<Self, DatapathError> {
+        check_layout(pins)?;
+        Ok(Self {
+            ports: open!(pins, names::PORTS, HashMap),
+            attachments: open!(pins, names::ATTACHMENTS, HashMap),
+            sites: open!(pins, names::SITES, Array),
+            networks: open!(pins, names::NETWORKS, Array),
+            site_names: open!(pins, names::SITE_NAMES, Array),
+            network_names: open!(pins, names::NETWORK_NAMES, Array),
+            port_names: open!(pins, names::PORT_NAMES, Array),
+            meta: open!(pins, names::META, Array),
+            bindings: open!(pins, names::BINDINGS, HashMap),
+            flow_traffic: open!(pins, names::FLOW_TRAFFIC, PerCpuArray),
+            queued: open!(pins, names::QUEUED, Array),
+            traffic: open!(pins, names::TRAFFIC, PerCpuArray),
+            drops: open!(pins, names::DROPS, PerCpuArray),
+            counters: open!(pins, names::COUNTERS, PerCpuArray),
+            heartbeat: open!(pins, names::HEARTBEAT, Array),
+            agent: open!(pins, names::AGENT, Array),
+            agent_flows: open!(pins, names::AGENT_FLOWS, Array),
+            agent_traffic: open!(pins, names::AGENT_TRAFFIC, Array),
+        })
+    }
+
+    /// How many bindings there is room for.
+    pub fn max_flows(&self) -> Result<u32, MapError> {
+        Ok(self.meta.get(&0, 0)?.max_flows)
+    }
+
+    /// Where an address is.
+    pub fn binding(&self, key: &BindingKey) -> Result<Option<Binding>, MapError> {
+        found(self.bindings.get(key, 0))
+    }
+
+    /// Every binding, in no order.
+    pub fn bindings(&self) -> impl Iterator<Item = Result<(BindingKey, Binding), MapError>> {
+        self.bindings.iter()
+    }
+
+    /// Puts a binding in place of the former one, at once for every CPU.
+    pub fn set_binding(&mut self, key: &BindingKey, binding: &Binding) -> Result<(), MapError> {
+        self.bindings.insert(key, binding, 0)
+    }
+
+    /// Removes a binding.
+    pub fn remove_binding(&mut self, key: &BindingKey) -> Result<(), MapError> {
+        self.bindings.remove(key)
+    }
+
+    /// Sets a slot's counters to zero, before a new binding gets it.
+    pub fn reset_slot(&mut self, slot: u32) -> Result<(), MapError> {
+        let cpus = self.flow_traffic.get(&slot, 0)?.len();
+        let zeroes = vec![FlowTraffic::default(); cpus];
+        let zeroes = aya::maps::PerCpuValues::try_from(zeroes)?;
+        self.flow_traffic.set(slot, zeroes, 0)?;
+        self.agent_flows.set(slot, Forwarded::default(), 0)
+    }
+
+    /// A binding's traffic, over all CPUs and the agent.
+    pub fn flow_traffic(&self, slot: u32) -> Result<FlowTraffic, MapError> {
+        let agent = self.agent_flows.get(&slot, 0)?;
+        let start = FlowTraffic {
+            down_packets: agent.packets,
+            down_bytes: agent.bytes,
+            ..FlowTraffic::default()
+        };
+        Ok(self.flow_traffic.get(&slot, 0)?.iter().fold(start, |sum, cpu| FlowTraffic {
+            up_packets: sum.up_packets + cpu.up_packets,
+            up_bytes: sum.up_bytes + cpu.up_bytes,
+            down_packets: sum.down_packets + cpu.down_packets,
+            down_bytes: sum.down_bytes + cpu.down_bytes,
+        }))
+    }
+
+    /// How many frames have ever queued up under a slot.
+    pub fn queued(&self, slot: u32) -> Result<u64, MapError> {
+        self.queued.get(&slot, 0)
+    }
+
+    /// An attachment's traffic on every CPU.
+    pub fn traffic_by_cpu(&self, index: u32) -> Result<Vec<Traffic>, MapError> {
+        Ok(self.traffic.get(&index, 0)?.to_vec())
+    }
+
+    /// An attachment's traffic, over all CPUs and the agent.
+    pub fn traffic(&self, index: u32) -> Result<Traffic, MapError> {
+        let agent = self.agent_traffic.get(&index, 0)?;
+        let start = Traffic {
+            tx_packets: agent.packets,
+            tx_bytes: agent.bytes,
+            ..Traffic::default()
+        };
+        Ok(self.traffic.get(&index, 0)?.iter().fold(start, |sum, cpu| Traffic {
+            rx_packets: sum.rx_packets + cpu.rx_packets,
+            rx_bytes: sum.rx_bytes + cpu.rx_bytes,
+            tx_packets: sum.tx_packets + cpu.tx_packets,
+            tx_bytes: sum.tx_bytes + cpu.tx_bytes,
+            done: sum.done + cpu.done,
+        }))
+    }
+
+    /// Frames dropped for a reason.
+    pub fn drops(&self, reason: Drop) -> Result<u64, MapError> {
+        Ok(self.drops.get(&(reason as u32), 0)?.iter().sum())
+    }
+
+    /// A counter of the datapath.
+    pub fn counter(&self, counter: Counter) -> Result<u64, MapError> {
+        Ok(self.counters.get(&(counter as u32), 0)?.iter().sum())
+    }
+
+    /// A counter of the agent, by its index in [`switch_ebpf::abi::agent`].
+    pub fn agent(&self, index: u32) -> Result<u64, MapError> {
+        self.agent.get(&index, 0)
+    }
+
+    /// Adds to a counter of the agent. Only the learner writes them.
+    pub fn add_agent(&mut self, index: u32, by: u64) -> Result<(), MapError> {
+        add(&mut self.agent, index, |sum: u64| sum + by)
+    }
+
+    /// Adds frames that the agent sent for a binding.
+    pub fn add_agent_flow(&mut self, slot: u32, sent: Forwarded) -> Result<(), MapError> {
+        add(&mut self.agent_flows, slot, |sum| plus(sum, sent))
+    }
+
+    /// Adds frames that the agent sent out of an attachment.
+    pub fn add_agent_traffic(&mut self, index: u32, sent: Forwarded) -> Result<(), MapError> {
+        add(&mut self.agent_traffic, index, |sum| plus(sum, sent))
+    }
+
+    /// Says that the agent lives, for the datapath to hear.
+    pub fn set_heartbeat(&mut self, now_ns: u64) -> Result<(), MapError> {
+        self.heartbeat.set(0, now_ns, 0)
+    }
+}
+
+fn plus(a: Forwarded, b: Forwarded) -> Forwarded {
+    Forwarded { packets: a.packets + b.packets, bytes: a.bytes + b.bytes }
+}
+
+fn add<V: Pod>(
+    array: &mut Array<MapData, V>,
+    index: u32,
+    sum: impl FnOnce(V) -> V,
+) -> Result<(), MapError> {
+    let before = array.get(&index, 0)?;
+    array.set(index, sum(before), 0)
+}
+
+/// A lookup in which a missing key is an answer, not a failure.
+pub(super) fn found<V>(result: Result<V, MapError>) -> Result<Option<V>, MapError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(MapError::KeyNotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The miss ring of an instance. One reader at a time: it moves the ring's read position.
+pub fn open_misses(pins: &Pins) -> Result<RingBuf<MapData>, DatapathError> {
+    Ok(open!(pins, names::MISSES, RingBuf))
+}
+
+/// Refuses pins of another layout, before anything else of them is touched.
+pub fn check_layout(pins: &Pins) -> Result<(), DatapathError> {
+    let meta: Array<MapData, Meta> = open!(pins, names::META, Array);
+    let meta = read_meta(&meta)?;
+    if meta.layout != LAYOUT_VERSION {
+        return Err(DatapathError::Layout {
+            directory: pins.directory().to_owned(),
+            found: meta.layout,
+            ours: LAYOUT_VERSION,
+        });
+    }
+    Ok(())
+}
+
+fn read_meta<T: Borrow<MapData>>(meta: &Array<T, Meta>) -> Result<Meta, DatapathError> {
+    meta.get(&0, 0).map_err(|source| DatapathError::Open { map: names::META, source })
+}

@@ -1,0 +1,129 @@
+//! The controller: reads misses, applies the learning rule, writes bindings, gives frames back.
+//!
+//! One thread owns all of it and is the only one that writes bindings, so that there is nothing to
+//! lock. Others reach it through [`Handle`].
+
+mod handover;
+mod record;
+mod learner;
+mod operator;
+mod outbox;
+mod slots;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use aya::maps::{MapData, MapError, RingBuf};
+pub use record::Record;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+pub use operator::Order;
+use switch_ebpf::rule::{Learn, Policy};
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use crate::{
+    config::{self, Config},
+    datapath::{Tables, Topology},
+    net::packet::SendError,
+};
+
+/// Why learning cannot go on.
+#[derive(Debug, Error)]
+pub enum LearnError {
+    /// A map cannot be read or written.
+    #[error("cannot use the maps: {0}")]
+    Map(#[from] MapError),
+    /// A way out of a port.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// A system call of the learner's loop.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: nix::Error,
+    },
+    /// The thread could not be started.
+    #[error("cannot start the learner's thread: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// An operator's order on its way to the learner, and the way back.
+type Mail = (Order, oneshot::Sender<Result<(), String>>);
+
+/// The learner, from outside.
+#[derive(Clone)]
+pub struct Handle {
+    mail: mpsc::Sender<Mail>,
+    wake: Arc<EventFd>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Handle {
+    /// Has the learner carry out an order.
+    ///
+    /// # Errors
+    /// Why it could not be, in a line for the operator.
+    pub async fn order(&self, order: Order) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || "the switch is shutting down".to_owned();
+        self.mail.send((order, reply)).map_err(|_| gone())?;
+        self.wake().map_err(|error| format!("cannot wake the learner: {error}"))?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Has the learner finish: what it has read of the ring still leaves.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        if let Err(error) = self.wake() {
+            tracing::warn!(%error, "cannot wake the learner; it ends at its next heartbeat");
+        }
+    }
+
+    fn wake(&self) -> nix::Result<()> {
+        self.wake.write(1).map(drop)
+    }
+}
+
+/// Starts the learner's thread. It ends with [`Handle::stop`] or with an error.
+pub fn start(
+    config: &Config,
+    topology: Topology,
+    tables: Tables,
+    misses: RingBuf<MapData>,
+    record: Arc<Record>,
+) -> Result<(Handle, thread::JoinHandle<Result<(), LearnError>>), LearnError> {
+    let (mail, letters) = mpsc::channel();
+    let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+        .map_err(|source| LearnError::System { what: "make an eventfd", source })?;
+    let handle = Handle { mail, wake: Arc::new(wake), stop: Arc::default() };
+    let mut learner = learner::Learner::new(config, topology, tables, misses, record)?;
+    let inside = handle.clone();
+    let thread = thread::Builder::new()
+        .name("learner".to_owned())
+        .spawn(move || learner.run(&letters, &inside.wake, &inside.stop))
+        .map_err(LearnError::Thread)?;
+    Ok((handle, thread))
+}
+
+/// The rule's policy in a configuration.
+fn policy(config: &Config) -> Policy {
+    let nanoseconds = |d: std::time::Duration| d.as_nanos().try_into().unwrap_or(u64::MAX);
+    Policy {
+        learn: match config.learn {
+            config::Learn::Auto => Learn::Auto,
+            config::Learn::MovesOnly => Learn::MovesOnly,
+        },
+        hold_down_data_ns: nanoseconds(config.hold_down_data),
+        hold_down_announce_ns: nanoseconds(config.hold_down_announce),
+        quarantine_moves: config.quarantine_moves,
+        quarantine_window_ns: nanoseconds(config.quarantine_window),
+    }
+}

@@ -1,0 +1,226 @@
+//! `stats`: the counters.
+
+use std::{
+    fmt::Display,
+    io::{self, BufWriter, Write},
+};
+
+use super::{
+    either,
+    table::{Column, Table},
+    until_closed,
+};
+use crate::{
+    api::{AgentStats, BindingStats, Counters, Latency, Stats},
+    cli::StatsArgs,
+    control::Client,
+};
+
+/// Shows the counters of the running instance, or what `offline` finds where
+/// none runs.
+pub fn stats(
+    client: &Client,
+    args: &StatsArgs,
+    offline: impl FnOnce() -> anyhow::Result<Option<Stats>>,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let stats = either(client.stats(), offline)?;
+    Ok(until_closed(print_stats(&stats, args.json, out))?)
+}
+
+/// Prints counters as tables, or as a JSON object.
+pub fn print_stats(stats: &Stats, json: bool, out: &mut impl Write) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    if json {
+        serde_json::to_writer(&mut out, stats)?;
+        writeln!(out)?;
+    } else {
+        print_tables(stats, &mut out)?;
+    }
+    out.flush()
+}
+
+fn print_tables(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
+    // Taken apart whole: a new counter must be shown here too.
+    let Stats {
+        misses,
+        misses_lost,
+        moves,
+        created,
+        refused,
+        drops,
+        late,
+        flooded,
+        passed,
+        handover_overtaken,
+        learn_us:
+            Latency {
+                count,
+                p50,
+                p99,
+                max,
+            },
+        ports,
+        sites,
+        bindings: BindingStats {
+            count: bound,
+            max: room,
+        },
+        agent,
+    } = stats;
+
+    writeln!(out, "{}\n", agent_text(agent))?;
+
+    let [rx_packets, rx_bytes, tx_packets, tx_bytes] = TRAFFIC;
+    let mut table = Table::new([
+        Column::Left("PORT"),
+        Column::Left("MODE"),
+        rx_packets,
+        rx_bytes,
+        tx_packets,
+        tx_bytes,
+    ]);
+    for (name, port) in ports {
+        let mode = port.mode.clone().unwrap_or_else(|| "-".to_owned());
+        let [a, b, c, d] = traffic(&port.counters);
+        table.row([name.to_string(), mode, a, b, c, d]);
+    }
+    table.print(out)?;
+    writeln!(out)?;
+
+    let mut table = Table::new([
+        Column::Left("SITE"),
+        rx_packets,
+        rx_bytes,
+        tx_packets,
+        tx_bytes,
+    ]);
+    for (name, counters) in sites {
+        let [a, b, c, d] = traffic(counters);
+        table.row([name.to_string(), a, b, c, d]);
+    }
+    table.print(out)?;
+    writeln!(out)?;
+
+    let mut table = Table::new([Column::Left("COUNTER"), Column::Right("VALUE")]);
+    let mut row =
+        |name: &dyn Display, value: &u64| table.row([name.to_string(), value.to_string()]);
+    row(&"bindings", bound);
+    row(&"bindings, room for", room);
+    row(&"created", created);
+    row(&"moves", moves);
+    row(&"misses", misses);
+    row(&"misses lost", misses_lost);
+    row(&"late", late);
+    row(&"flooded", flooded);
+    row(&"passed to the host", passed);
+    row(&"handover overtaken", handover_overtaken);
+    row(&"learn times measured", count);
+    row(&"learn us, half within", p50);
+    row(&"learn us, 99% within", p99);
+    row(&"learn us, longest", max);
+    for (reason, count) in refused {
+        row(&format_args!("refused, {reason}"), count);
+    }
+    for (reason, count) in drops {
+        row(&format_args!("dropped, {reason}"), count);
+    }
+    table.print(out)
+}
+
+fn agent_text(agent: &AgentStats) -> String {
+    let AgentStats {
+        running,
+        pid,
+        version,
+    } = agent;
+    match (running, pid) {
+        (true, Some(pid)) => format!("agent {version} running, pid {pid}"),
+        (true, None) => format!("agent {version} running"),
+        (false, _) => "no agent running; counters read from the pinned maps".to_owned(),
+    }
+}
+
+const TRAFFIC: [Column; 4] = [
+    Column::Right("RX-PACKETS"),
+    Column::Right("RX-BYTES"),
+    Column::Right("TX-PACKETS"),
+    Column::Right("TX-BYTES"),
+];
+
+fn traffic(counters: &Counters) -> [String; 4] {
+    let Counters {
+        rx_packets,
+        rx_bytes,
+        tx_packets,
+        tx_bytes,
+    } = counters;
+    [rx_packets, rx_bytes, tx_packets, tx_bytes].map(u64::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::tests::stats;
+
+    fn printed(stats: &Stats, json: bool) -> String {
+        let mut out = Vec::new();
+        print_stats(stats, json, &mut out).expect("printed");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn tables() {
+        assert_eq!(
+            printed(&stats(), false),
+            "\
+agent 0.1.0 running, pid 4711
+
+PORT  MODE    RX-PACKETS  RX-BYTES  TX-PACKETS  TX-BYTES
+c0    native          20      2000          21      2100
+t0    -               30      3000          31      3100
+
+SITE  RX-PACKETS  RX-BYTES  TX-PACKETS  TX-BYTES
+dc1           40      4000          41      4100
+
+COUNTER                VALUE
+bindings                  12
+bindings, room for     65536
+created                    3
+moves                      2
+misses                     7
+misses lost                1
+late                       8
+flooded                    9
+passed to the host        10
+handover overtaken        11
+learn times measured       2
+learn us, half within     80
+learn us, 99% within      95
+learn us, longest         97
+refused, pinned            4
+dropped, malformed         5
+dropped, unknown           6
+"
+        );
+    }
+
+    #[test]
+    fn without_an_agent() {
+        let text = printed(&Stats::default(), false);
+        assert!(
+            text.starts_with("no agent running; counters read from the pinned maps\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn json_is_one_object() {
+        let json = printed(&stats(), true);
+        assert_eq!(
+            serde_json::from_str::<Stats>(&json).expect("counters"),
+            stats()
+        );
+        assert!(json.ends_with("}\n"));
+    }
+}

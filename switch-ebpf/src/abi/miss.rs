@@ -1,0 +1,44 @@
+//! The records of the miss ring: a header, then the whole frame.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// [`MissHeader::kind`]: a frame from a site that the datapath could not decide on.
+pub const KIND_UNDECIDED: u32 = 1;
+/// [`MissHeader::kind`]: a frame from a site of a bound address, behind others of that address.
+pub const KIND_QUEUED: u32 = 2;
+/// [`MissHeader::kind`]: a frame from the client for every site, too long for the datapath to copy.
+pub const KIND_FLOOD: u32 = 3;
+
+/// What the datapath knows of a frame that it hands to the agent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct MissHeader {
+    /// When, `CLOCK_MONOTONIC` in nanoseconds, taken before the record's place in the ring.
+    pub time_ns: u64,
+    /// For [`KIND_QUEUED`]: the frame's number in its slot's queue, from 1.
+    pub number: u64,
+    /// [`KIND_UNDECIDED`], [`KIND_QUEUED`] or [`KIND_FLOOD`].
+    pub kind: u32,
+    /// The network's id.
+    pub network: u32,
+    /// The site it came from, [`NO_SITE`](super::NO_SITE) for the client.
+    pub site: u32,
+    /// For [`KIND_QUEUED`]: the binding's slot.
+    pub slot: u32,
+    /// The frame's length in bytes. The record may be longer.
+    pub length: u32,
+    /// 1 where the frame's outer tag is the attachment's own.
+    pub own_tag: u32,
+}
+
+impl MissHeader {
+    /// Bytes of the header in a record.
+    pub const LEN: usize = size_of::<Self>();
+
+    /// Splits a record into header and frame; nothing where the record contradicts itself.
+    pub fn split(record: &[u8]) -> Option<(Self, &[u8])> {
+        let (header, rest) = Self::read_from_prefix(record).ok()?;
+        let frame = rest.get(..header.length as usize)?;
+        Some((header, frame))
+    }
+}

@@ -1,0 +1,358 @@
+//! The maps' keys and values, their names and sizes, and the records of the miss ring.
+//!
+//! Every struct is made of plain integers and bytes without padding (the `zerocopy` derives prove
+//! it at compile time), and any change of their meaning raises [`LAYOUT_VERSION`].
+
+mod counters;
+mod miss;
+
+pub use counters::{Counter, Drop};
+pub use miss::{KIND_FLOOD, KIND_QUEUED, KIND_UNDECIDED, MissHeader};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+
+use crate::frame::Address;
+
+/// The version of everything in this module. An agent refuses pinned maps of another one.
+pub const LAYOUT_VERSION: u32 = 1;
+
+/// The most ports of one switch. A port's index is given by the agent and has nothing to do with
+/// its ifindex.
+pub const MAX_PORTS: u32 = 256;
+/// The most sites of one switch, over all its networks.
+pub const MAX_SITES: u32 = 1024;
+/// The most networks of one switch.
+pub const MAX_NETWORKS: u32 = 256;
+/// The most sites of one network.
+pub const MAX_SITES_OF_NETWORK: u32 = 64;
+/// How many bindings a flow table holds unless it is told otherwise.
+pub const DEFAULT_MAX_FLOWS: u32 = 65_536;
+
+/// The names of the maps, in the object and in the directory they are pinned in.
+pub mod names {
+    /// `u32` ifindex → [`Port`](super::Port).
+    pub const PORTS: &str = "PORTS";
+    /// Port index → device to redirect to.
+    pub const EGRESS: &str = "EGRESS";
+    /// [`AttachmentKey`](super::AttachmentKey) → [`Attachment`](super::Attachment).
+    pub const ATTACHMENTS: &str = "ATTACHMENTS";
+    /// Site id → [`Leg`](super::Leg).
+    pub const SITES: &str = "SITES";
+    /// Network id → [`Network`](super::Network).
+    pub const NETWORKS: &str = "NETWORKS";
+    /// Network id → a map of its sites' devices, each with the program that writes the site's tag.
+    pub const FLOOD: &str = "FLOOD";
+    /// Network id → when the next frame to an unknown station is due (`u64`).
+    pub const FLOOD_DUE: &str = "FLOOD_DUE";
+    /// [`BindingKey`](super::BindingKey) → [`Binding`](super::Binding).
+    pub const BINDINGS: &str = "BINDINGS";
+    /// Slot → [`FlowTraffic`](super::FlowTraffic), per CPU.
+    pub const FLOW_TRAFFIC: &str = "FLOW_TRAFFIC";
+    /// Slot → how many frames have queued up for the agent (`u64`).
+    pub const QUEUED: &str = "QUEUED";
+    /// [`traffic`](super::traffic) index → [`Traffic`](super::Traffic), per CPU.
+    pub const TRAFFIC: &str = "TRAFFIC";
+    /// [`Drop`](super::Drop) → frames, per CPU.
+    pub const DROPS: &str = "DROPS";
+    /// [`Counter`](super::Counter) → frames, per CPU.
+    pub const COUNTERS: &str = "COUNTERS";
+    /// The miss ring.
+    pub const MISSES: &str = "MISSES";
+    /// [`Meta`](super::Meta), one.
+    pub const META: &str = "META";
+    /// The time at which the agent last said that it lives (`u64`, `CLOCK_MONOTONIC` ns), one.
+    pub const HEARTBEAT: &str = "HEARTBEAT";
+    /// Index of [`agent`](super::agent) → `u64`, counted by the agent.
+    pub const AGENT: &str = "AGENT";
+    /// Slot → [`Forwarded`](super::Forwarded), counted by the agent.
+    pub const AGENT_FLOWS: &str = "AGENT_FLOWS";
+    /// [`traffic`](super::traffic) index → [`Forwarded`](super::Forwarded), counted by the agent.
+    pub const AGENT_TRAFFIC: &str = "AGENT_TRAFFIC";
+    /// Site id → [`Label`](super::Label).
+    pub const SITE_NAMES: &str = "SITE_NAMES";
+    /// Network id → [`Label`](super::Label).
+    pub const NETWORK_NAMES: &str = "NETWORK_NAMES";
+    /// Port index → [`Label`](super::Label).
+    pub const PORT_NAMES: &str = "PORT_NAMES";
+    /// Every map that is pinned.
+    pub const PINNED: [&str; 22] = [
+        PORTS, EGRESS, ATTACHMENTS, SITES, NETWORKS, FLOOD, FLOOD_DUE, BINDINGS, FLOW_TRAFFIC,
+        QUEUED, TRAFFIC, DROPS, COUNTERS, MISSES, META, HEARTBEAT, AGENT, AGENT_FLOWS,
+        AGENT_TRAFFIC, SITE_NAMES, NETWORK_NAMES, PORT_NAMES,
+    ];
+}
+
+/// Indices of the traffic counters.
+pub mod traffic {
+    use super::{MAX_NETWORKS, MAX_PORTS, MAX_SITES};
+
+    /// How many there are.
+    pub const ENTRIES: u32 = MAX_SITES + MAX_NETWORKS + MAX_PORTS;
+
+    /// A site's.
+    pub const fn site(site: u32) -> u32 {
+        site
+    }
+
+    /// A network's client attachment's.
+    pub const fn client(network: u32) -> u32 {
+        MAX_SITES + network
+    }
+
+    /// What a port saw that belongs to none of its attachments.
+    pub const fn port(port: u32) -> u32 {
+        MAX_SITES + MAX_NETWORKS + port
+    }
+}
+
+/// Indices of the counters that the agent writes, so that they outlive it.
+pub mod agent {
+    /// Bindings created.
+    pub const CREATED: u32 = 0;
+    /// Bindings moved.
+    pub const MOVES: u32 = 1;
+    /// Frames given back that could not leave.
+    pub const UNDELIVERED: u32 = 2;
+    /// Late frames that went through the agent.
+    pub const LATE: u32 = 3;
+    /// The first of the refusals, in the order of [`Refusal::ALL`](crate::rule::Refusal::ALL).
+    pub const REFUSED: u32 = 16;
+    /// How many there are.
+    pub const ENTRIES: u32 = 32;
+}
+
+macro_rules! shared {
+    ($($(#[$attribute:meta])* pub struct $name:ident { $($(#[$doc:meta])* pub $field:ident: $type:ty,)* })*) => {$(
+        $(#[$attribute])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+        pub struct $name { $($(#[$doc])* pub $field: $type,)* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                FromZeros::new_zeroed()
+            }
+        }
+
+        #[cfg(feature = "user")]
+        // SAFETY: `IntoBytes` proves that there is no padding, `FromBytes` that any bytes are valid.
+        unsafe impl aya::Pod for $name {}
+    )*};
+}
+
+/// No site.
+pub const NO_SITE: u32 = u32::MAX;
+
+/// [`Port::mode`]: the program runs in the driver.
+pub const MODE_NATIVE: u16 = 1;
+/// [`Port::mode`]: the program runs in the network stack.
+pub const MODE_GENERIC: u16 = 2;
+
+/// [`Attachment::role`]: the client side of a network.
+pub const ROLE_CLIENT: u32 = 1;
+/// [`Attachment::role`]: a site of a network.
+pub const ROLE_SITE: u32 = 2;
+
+/// [`Network::unknown`]: frames to nobody known go to every site.
+pub const UNKNOWN_FLOOD: u32 = 0;
+/// [`Network::unknown`]: frames to nobody known are dropped.
+pub const UNKNOWN_DROP: u32 = 1;
+
+/// [`Binding::state`]: learned from evidence.
+pub const STATE_LEARNED: u32 = 0;
+/// [`Binding::state`]: pinned by the operator.
+pub const STATE_STATIC: u32 = 1;
+/// [`Binding::state`]: moved too often, held where it is.
+pub const STATE_QUARANTINED: u32 = 2;
+
+/// [`Binding::phase`]: the datapath forwards the address's frames by itself.
+pub const PHASE_SETTLED: u32 = 0;
+/// [`Binding::phase`]: the address's frames queue up behind those that the agent has.
+pub const PHASE_HANDOVER: u32 = 1;
+
+/// [`Binding::left`]: frames are on their way that nobody has counted, so all others must queue up.
+pub const LEFT_UNKNOWN: u64 = u64::MAX;
+
+shared! {
+    /// What the maps are made for. Written by the agent once.
+    pub struct Meta {
+        /// [`LAYOUT_VERSION`].
+        pub layout: u32,
+        /// The flow table's size.
+        pub max_flows: u32,
+    }
+
+    /// A port. Written by the agent, read for frames that belong to no attachment.
+    pub struct Port {
+        /// Its index in the maps.
+        pub index: u32,
+        /// Its own MAC.
+        pub mac: [u8; 6],
+        /// [`MODE_NATIVE`] or [`MODE_GENERIC`].
+        pub mode: u16,
+    }
+
+    /// Where a frame came in.
+    pub struct AttachmentKey {
+        /// The port's ifindex.
+        pub ifindex: u32,
+        /// TPID of the frame's outer tag, 0 for an untagged attachment.
+        pub tpid: u16,
+        /// VLAN id of the frame's outer tag, 0 for an untagged attachment.
+        pub vid: u16,
+    }
+
+    /// What is attached there. Written by the agent.
+    pub struct Attachment {
+        /// [`ROLE_CLIENT`] or [`ROLE_SITE`].
+        pub role: u32,
+        /// The network's id.
+        pub network: u32,
+        /// The site's id, [`NO_SITE`] for a client.
+        pub site: u32,
+        /// Index of its traffic counters.
+        pub traffic: u32,
+        /// The port's own MAC.
+        pub mac: [u8; 6],
+        /// Zero.
+        pub reserved: [u8; 2],
+    }
+
+    /// How a frame leaves for an attachment. Written by the agent.
+    pub struct Leg {
+        /// The port's index.
+        pub port: u32,
+        /// Index of the attachment's traffic counters.
+        pub traffic: u32,
+        /// The longest frame that the port sends, in bytes, its tag included; 0 for no such leg.
+        pub max_frame: u32,
+        /// TPID, 0 for an untagged attachment.
+        pub tpid: u16,
+        /// VLAN id, 0 for an untagged attachment.
+        pub vid: u16,
+    }
+
+    /// A network. Written by the agent.
+    pub struct Network {
+        /// Its client side.
+        pub client: Leg,
+        /// [`UNKNOWN_FLOOD`] or [`UNKNOWN_DROP`].
+        pub unknown: u32,
+        /// How many sites it has.
+        pub sites: u32,
+        /// Hold-down for data, in nanoseconds.
+        pub hold_down_data_ns: u64,
+        /// Hold-down for announcements, in nanoseconds.
+        pub hold_down_announce_ns: u64,
+        /// Time between two frames to unknown stations, in nanoseconds.
+        pub flood_interval_ns: u64,
+        /// How far a burst of them may run ahead, in nanoseconds.
+        pub flood_burst_ns: u64,
+    }
+
+    /// An address of a network.
+    pub struct BindingKey {
+        /// The network's id.
+        pub network: u32,
+        /// The VM's address.
+        pub address: Address,
+    }
+
+    /// Where an address is: the one entry that both flow rules are read from, in one cache line.
+    /// Written by the agent. Times are `CLOCK_MONOTONIC` in nanoseconds.
+    pub struct Binding {
+        /// The site's id.
+        pub site: u32,
+        /// The site it was at before, or [`NO_SITE`].
+        pub previous_site: u32,
+        /// [`STATE_LEARNED`], [`STATE_STATIC`] or [`STATE_QUARANTINED`].
+        pub state: u32,
+        /// [`PHASE_SETTLED`] or [`PHASE_HANDOVER`].
+        pub phase: u32,
+        /// In a handover: how many frames of the slot's queue have left the agent, or
+        /// [`LEFT_UNKNOWN`].
+        pub left: u64,
+        /// The place of its counters.
+        pub slot: u32,
+        /// Moves counted since `window_start_ns`.
+        pub window_moves: u32,
+        /// When it last moved, 0 for never.
+        pub moved_at_ns: u64,
+        /// When the first of the counted moves was.
+        pub window_start_ns: u64,
+        /// When it was created.
+        pub created_at_ns: u64,
+        /// The MAC that the last evidence came from, zero if there was none.
+        pub mac: [u8; 6],
+        /// Zero.
+        pub reserved: [u8; 2],
+    }
+
+    /// A binding's traffic on one CPU. Counted by the datapath.
+    pub struct FlowTraffic {
+        /// Frames to the VM.
+        pub up_packets: u64,
+        /// Their bytes, as they left.
+        pub up_bytes: u64,
+        /// Frames from the VM.
+        pub down_packets: u64,
+        /// Their bytes, as they left.
+        pub down_bytes: u64,
+    }
+
+    /// Frames that the agent sent.
+    pub struct Forwarded {
+        /// How many.
+        pub packets: u64,
+        /// Their bytes, as they left.
+        pub bytes: u64,
+    }
+
+    /// An attachment's traffic on one CPU. Counted by the datapath.
+    pub struct Traffic {
+        /// Frames that came in.
+        pub rx_packets: u64,
+        /// Their bytes.
+        pub rx_bytes: u64,
+        /// Frames that left.
+        pub tx_packets: u64,
+        /// Their bytes.
+        pub tx_bytes: u64,
+        /// Frames of which the program is done. Where this has caught up with a former
+        /// `rx_packets`, no program runs any more that could have read the maps before then.
+        pub done: u64,
+    }
+
+    /// A name, filled up with zeroes.
+    pub struct Label {
+        /// UTF-8.
+        pub bytes: [u8; 64],
+    }
+}
+
+impl Leg {
+    /// TPID and VLAN id, nothing for an untagged attachment.
+    #[inline(always)]
+    pub const fn tag(&self) -> Option<(u16, u16)> {
+        if self.vid == 0 { None } else { Some((self.tpid, self.vid)) }
+    }
+}
+
+impl Label {
+    /// The name, or nothing where the entry is empty or no UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        let end = self.bytes.iter().position(|b| *b == 0).unwrap_or(self.bytes.len());
+        core::str::from_utf8(&self.bytes[..end]).ok().filter(|text| !text.is_empty())
+    }
+
+    /// A label; what does not fit into 64 bytes is cut (the agent's names are shorter).
+    pub fn new(text: &str) -> Self {
+        let mut bytes = [0; 64];
+        let length = text.len().min(bytes.len());
+        bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+        Self { bytes }
+    }
+}
+
+#[cfg(feature = "user")]
+// SAFETY: sixteen bytes.
+unsafe impl aya::Pod for Address {}

@@ -1,0 +1,106 @@
+//! Counting, on this CPU only.
+
+use aya_ebpf::programs::XdpContext;
+use aya_log_ebpf::warn;
+use switch_ebpf::abi::{Counter, Drop, FlowTraffic, Traffic, traffic};
+
+use crate::maps;
+
+#[inline(always)]
+fn add(at: *mut u64, by: u64) -> u64 {
+    // SAFETY: `at` points into a per-CPU element, which only this program on this CPU writes: XDP
+    // programs of one CPU do not interrupt each other. Volatile, because the agent reads it.
+    unsafe {
+        let sum = at.read_volatile() + by;
+        at.write_volatile(sum);
+        sum
+    }
+}
+
+/// A frame came in at an attachment.
+#[inline(always)]
+pub fn received(traffic: *mut Traffic, length: usize) {
+    // SAFETY: `traffic` points to an element of the map.
+    unsafe {
+        add(&raw mut (*traffic).rx_packets, 1);
+        add(&raw mut (*traffic).rx_bytes, length as u64);
+    }
+}
+
+/// The program is done with a frame that came in at an attachment.
+#[inline(always)]
+pub fn done(traffic: *mut Traffic) {
+    // SAFETY: `traffic` points to an element of the map.
+    unsafe { add(&raw mut (*traffic).done, 1) };
+}
+
+/// A frame leaves for an attachment.
+#[inline(always)]
+pub fn sent(index: u32, length: usize) {
+    if let Some(traffic) = maps::traffic(index) {
+        // SAFETY: `traffic` points to an element of the map.
+        unsafe {
+            add(&raw mut (*traffic).tx_packets, 1);
+            add(&raw mut (*traffic).tx_bytes, length as u64);
+        }
+    }
+}
+
+/// A frame came in at a port and belongs to none of its attachments.
+#[inline(always)]
+pub fn stray(ifindex: u32, length: usize) {
+    if let Some(port) = maps::port(ifindex)
+        && let Some(traffic) = maps::traffic(traffic::port(port.index))
+    {
+        received(traffic, length);
+    }
+}
+
+/// A frame leaves for the VM of a binding.
+#[inline(always)]
+pub fn flow_up(slot: u32, length: usize) {
+    if let Some(flow) = maps::flow_traffic(slot) {
+        let flow: *mut FlowTraffic = flow;
+        // SAFETY: `flow` points to an element of the map.
+        unsafe {
+            add(&raw mut (*flow).up_packets, 1);
+            add(&raw mut (*flow).up_bytes, length as u64);
+        }
+    }
+}
+
+/// A frame leaves from the VM of a binding.
+#[inline(always)]
+pub fn flow_down(slot: u32, length: usize) {
+    if let Some(flow) = maps::flow_traffic(slot) {
+        let flow: *mut FlowTraffic = flow;
+        // SAFETY: `flow` points to an element of the map.
+        unsafe {
+            add(&raw mut (*flow).down_packets, 1);
+            add(&raw mut (*flow).down_bytes, length as u64);
+        }
+    }
+}
+
+/// One more of what `counter` counts.
+#[inline(always)]
+pub fn counter(counter: Counter) {
+    if let Some(at) = maps::counter(counter) {
+        add(at, 1);
+    }
+}
+
+/// A frame is dropped.
+#[inline(always)]
+pub fn drop(ctx: &XdpContext, reason: Drop) {
+    let Some(at) = maps::drops(reason) else { return };
+    let first = add(at, 1) == 1;
+    // Once a CPU: a driver that leaves no headroom does so for every frame.
+    if first && matches!(reason, Drop::NoHeadroom) {
+        warn!(
+            ctx,
+            "ifindex {}: the driver leaves no room in front of a frame to push a VLAN tag",
+            ctx.ingress_ifindex() as u32
+        );
+    }
+}

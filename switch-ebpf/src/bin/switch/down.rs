@@ -1,0 +1,94 @@
+//! Down: a frame from a site, to the client.
+
+use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
+use switch_ebpf::{
+    abi::{
+        Binding, BindingKey, Counter, Drop, KIND_UNDECIDED, Leg, NO_SITE, Network, PHASE_SETTLED,
+    },
+    frame::{Evidence, Origin, Retag},
+    rule,
+};
+
+use crate::{
+    Ingress, Verdict, count, maps,
+    miss::{self, Queued},
+    packet::{Packet, retag},
+};
+
+/// Forwards by the binding of the sender's address.
+#[inline(always)]
+pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop> {
+    let attachment = ingress.attachment;
+    let packet = ingress.frame.packet(&Packet(ctx), ingress.length)?;
+    let network = maps::network(attachment.network).ok_or(Drop::NoLeg)?;
+    let (address, evidence) = match ingress.frame.origin(&packet)? {
+        Origin::Vm(address, evidence) => (address, evidence),
+        Origin::Nobody => return deliver(ctx, ingress, &network.client),
+    };
+    let key = BindingKey { network: attachment.network, address };
+    let Some(binding) = maps::binding(&key) else {
+        return miss::to_agent(ctx, ingress, KIND_UNDECIDED).map(|()| Verdict::Taken);
+    };
+    if binding.site != attachment.site {
+        if is_late(network, binding, attachment.site, evidence) {
+            count::counter(Counter::Late);
+            return deliver(ctx, ingress, &network.client);
+        }
+        return miss::to_agent(ctx, ingress, KIND_UNDECIDED).map(|()| Verdict::Taken);
+    }
+    if binding.phase != PHASE_SETTLED
+        && let Some(queued) = maps::queued(binding.slot)
+        && binding.left != queued.load()
+    {
+        match miss::behind_others(ctx, ingress, binding.slot, queued) {
+            Queued::Taken => return Ok(Verdict::Taken),
+            // Delivered out of order is better than lost.
+            Queued::NoRoom => count::counter(Counter::Overtaken),
+        }
+    }
+    let slot = binding.slot;
+    let verdict = deliver(ctx, ingress, &network.client)?;
+    count::flow_down(slot, sent_length(ingress, &network.client));
+    Ok(verdict)
+}
+
+#[inline(always)]
+fn is_late(
+    network: &Network,
+    binding: &Binding,
+    site: u32,
+    evidence: Evidence,
+) -> bool {
+    let hold_down_ns = match evidence {
+        Evidence::Data => network.hold_down_data_ns,
+        Evidence::Announce => network.hold_down_announce_ns,
+    };
+    // SAFETY: a helper without arguments.
+    binding.previous_site != NO_SITE
+        && rule::is_late(binding, site, hold_down_ns, unsafe { bpf_ktime_get_ns() })
+}
+
+#[inline(always)]
+fn change(ingress: &Ingress<'_>, leg: &Leg) -> Retag {
+    Retag::between(ingress.frame.outer, ingress.own_tag, leg.tag())
+}
+
+#[inline(always)]
+fn sent_length(ingress: &Ingress<'_>, leg: &Leg) -> usize {
+    ingress.length.wrapping_add_signed(change(ingress, leg).growth())
+}
+
+/// Sends the frame out of a leg, with that leg's tag.
+#[inline(always)]
+pub fn deliver(ctx: &XdpContext, ingress: &Ingress<'_>, leg: &Leg) -> Result<Verdict, Drop> {
+    let length = sent_length(ingress, leg);
+    if leg.max_frame == 0 {
+        return Err(Drop::NoLeg);
+    }
+    if length > leg.max_frame as usize {
+        return Err(Drop::TooBig);
+    }
+    retag(ctx, change(ingress, leg))?;
+    count::sent(leg.traffic, length);
+    Ok(Verdict::Port(leg.port))
+}

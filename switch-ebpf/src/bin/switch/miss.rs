@@ -1,0 +1,114 @@
+//! Handing a whole frame to the agent.
+
+use aya_ebpf::{
+    bindings::xdp_md,
+    helpers::{bpf_ktime_get_ns, generated::bpf_xdp_load_bytes},
+    programs::XdpContext,
+};
+use switch_ebpf::abi::{Counter, Drop, KIND_QUEUED, MissHeader};
+
+use crate::{Ingress, atomic::Shared, count, maps};
+
+/// The agent says every quarter of a second that it lives. After this long it does not.
+const AGENT_IS_GONE_NS: u64 = 1_000_000_000;
+
+/// What became of a frame that has to wait behind others.
+pub enum Queued {
+    /// The agent has it.
+    Taken,
+    /// The agent cannot take it: the ring is full, or nobody reads it.
+    NoRoom,
+}
+
+/// A record with room for `N` bytes of frame.
+#[repr(C)]
+struct Record<const N: usize> {
+    header: MissHeader,
+    frame: [u8; N],
+}
+
+#[inline(always)]
+fn header(ingress: &Ingress<'_>, kind: u32) -> MissHeader {
+    MissHeader {
+        // SAFETY: a helper without arguments.
+        time_ns: unsafe { bpf_ktime_get_ns() },
+        number: 0,
+        kind,
+        network: ingress.attachment.network,
+        site: ingress.attachment.site,
+        slot: 0,
+        length: ingress.length as u32,
+        own_tag: ingress.own_tag as u32,
+    }
+}
+
+/// Hands the frame to the agent.
+#[inline(always)]
+pub fn to_agent(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32) -> Result<(), Drop> {
+    if submit(ctx.ctx, &header(ingress, kind), None) {
+        count::counter(Counter::Misses);
+        Ok(())
+    } else {
+        Err(Drop::MissLost)
+    }
+}
+
+/// Hands the frame to the agent behind others of its address, and counts it as such in `queued`.
+#[inline(always)]
+pub fn behind_others(
+    ctx: &XdpContext,
+    ingress: &Ingress<'_>,
+    slot: u32,
+    queued: Shared,
+) -> Queued {
+    let header = MissHeader { slot, ..header(ingress, KIND_QUEUED) };
+    let alive = header.time_ns.saturating_sub(maps::heartbeat_ns()) < AGENT_IS_GONE_NS;
+    if alive && submit(ctx.ctx, &header, Some(queued)) {
+        count::counter(Counter::Queued);
+        Queued::Taken
+    } else {
+        Queued::NoRoom
+    }
+}
+
+/// Puts header and frame into the ring, in a record of the smallest class that holds them: the
+/// verifier wants to know the size of a record beforehand.
+///
+/// A function of its own, as the stack of the one that decides is small.
+#[inline(never)]
+fn submit(ctx: *mut xdp_md, header: &MissHeader, queued: Option<Shared>) -> bool {
+    match header.length {
+        0..=128 => put::<128>(ctx, header, queued),
+        129..=576 => put::<576>(ctx, header, queued),
+        577..=1536 => put::<1536>(ctx, header, queued),
+        1537..=4096 => put::<4096>(ctx, header, queued),
+        4097..=10240 => put::<10240>(ctx, header, queued),
+        10241..=65600 => put::<65600>(ctx, header, queued),
+        _ => false,
+    }
+}
+
+#[inline(always)]
+fn put<const N: usize>(ctx: *mut xdp_md, header: &MissHeader, queued: Option<Shared>) -> bool {
+    let Some(mut record) = maps::misses().reserve::<Record<N>>(0) else { return false };
+    let at = record.as_mut_ptr();
+    // SAFETY: `at` points to a whole record.
+    unsafe { (&raw mut (*at).header).write(*header) };
+    if let Some(queued) = queued {
+        // Only now, when the record has its place: what is counted here is in the ring.
+        // SAFETY: as above.
+        unsafe { (&raw mut (*at).header.number).write(queued.increment()) };
+    }
+    let length = header.length;
+    // SAFETY: `frame` has room for `N` bytes, and `length` is no more.
+    let filled = length > 0
+        && length <= N as u32
+        && unsafe { bpf_xdp_load_bytes(ctx, 0, (&raw mut (*at).frame).cast(), length) } == 0;
+    if !filled {
+        // Cannot be: the length is the frame's. The agent skips a record without a frame.
+        // SAFETY: as above.
+        unsafe { (&raw mut (*at).header.length).write(0) };
+    }
+    record.submit(0);
+    filled
+}

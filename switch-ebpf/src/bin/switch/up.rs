@@ -1,0 +1,111 @@
+//! Up: a frame from the client, to a site or to all of them.
+
+use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
+use switch_ebpf::{
+    abi::{BindingKey, Counter, Drop, KIND_FLOOD, Network, UNKNOWN_FLOOD},
+    frame::{Address, Retag, TPID_8021Q, Target},
+    limit::Limit,
+};
+
+use crate::{
+    Ingress, Verdict, count,
+    down::deliver,
+    maps, miss,
+    packet::{Packet, retag},
+};
+
+/// The longest frame that the kernel may copy for each site. `xdpf_clone` (net/core/xdp.c) puts a
+/// copy into one page, and whoever makes an skb of it needs some of that page for itself.
+const COPY_MAX: usize = 3072;
+
+/// How often another CPU may win the race for a place under the rate limit before the frame is
+/// taken to be above it.
+const LIMIT_TRIES: usize = 4;
+
+/// Forwards by the binding of the address that the frame is meant for.
+#[inline(always)]
+pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop> {
+    let packet = ingress.frame.packet(&Packet(ctx), ingress.length)?;
+    match ingress.frame.target(&packet)? {
+        Target::Asked(address) => match bound(ctx, ingress, address) {
+            Some(verdict) => verdict,
+            None => everyone(ctx, ingress),
+        },
+        Target::Unicast(address) => match bound(ctx, ingress, address) {
+            Some(verdict) => verdict,
+            None => unknown(ctx, ingress),
+        },
+        Target::Everyone => everyone(ctx, ingress),
+        Target::Station => unknown(ctx, ingress),
+    }
+}
+
+/// Sends the frame to where `address` is bound, if it is.
+#[inline(always)]
+fn bound(
+    ctx: &XdpContext,
+    ingress: &Ingress<'_>,
+    address: Address,
+) -> Option<Result<Verdict, Drop>> {
+    let key = BindingKey { network: ingress.attachment.network, address };
+    let binding = maps::binding(&key)?;
+    let slot = binding.slot;
+    let Some(leg) = maps::site(binding.site) else {
+        return Some(Err(Drop::NoLeg));
+    };
+    let change = Retag::between(ingress.frame.outer, ingress.own_tag, leg.tag());
+    let length = ingress.length.wrapping_add_signed(change.growth());
+    let verdict = deliver(ctx, ingress, leg);
+    if verdict.is_ok() {
+        count::flow_up(slot, length);
+    }
+    Some(verdict)
+}
+
+/// A frame to nobody known: to every site, within limits, or nowhere.
+#[inline(always)]
+fn unknown(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop> {
+    let id = ingress.attachment.network;
+    let network = maps::network(id).ok_or(Drop::NoLeg)?;
+    if network.unknown != UNKNOWN_FLOOD {
+        return Err(Drop::Unknown);
+    }
+    if !within_limit(network, id) {
+        return Err(Drop::UnknownRate);
+    }
+    everyone(ctx, ingress)
+}
+
+#[inline(always)]
+fn within_limit(network: &Network, id: u32) -> bool {
+    let Some(due) = maps::flood_due(id) else { return false };
+    let limit =
+        Limit { interval_ns: network.flood_interval_ns, burst_ns: network.flood_burst_ns };
+    for _ in 0..LIMIT_TRIES {
+        let before = due.load();
+        // SAFETY: a helper without arguments.
+        let Some(after) = limit.pass(before, unsafe { bpf_ktime_get_ns() }) else { return false };
+        if due.replace(before, after) {
+            return true;
+        }
+    }
+    false
+}
+
+/// A copy for every site of the network. All copies get room for a tag here, and each site's
+/// program in the flood map writes that site's tag into it.
+#[inline(always)]
+fn everyone(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop> {
+    let id = ingress.attachment.network;
+    let network = maps::network(id).ok_or(Drop::NoLeg)?;
+    if network.sites == 0 {
+        return Err(Drop::NoLeg);
+    }
+    count::counter(Counter::Flooded);
+    if ingress.length > COPY_MAX {
+        return miss::to_agent(ctx, ingress, KIND_FLOOD).map(|()| Verdict::Taken);
+    }
+    let placeholder = Some((TPID_8021Q, 0));
+    retag(ctx, Retag::between(ingress.frame.outer, ingress.own_tag, placeholder))?;
+    Ok(Verdict::Everyone(id))
+}

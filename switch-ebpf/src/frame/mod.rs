@@ -1,0 +1,286 @@
+//! Reads a frame: its tags, the addresses in it, what it says of a VM, and whom it is meant for.
+
+mod address;
+mod neighbour;
+mod read;
+mod tag;
+
+pub use address::Address;
+use network_types::{
+    eth::EthHdr,
+    ip::{Ipv4Hdr, Ipv6Hdr},
+    vlan::VlanHdr,
+};
+pub use read::{Bytes, Wire};
+#[cfg(not(target_arch = "bpf"))]
+pub use tag::retag_into;
+pub use tag::{Retag, TAG_LEN, TPID_8021AD, TPID_8021Q, Tag, VID_MASK};
+
+use crate::abi::Drop;
+
+/// The most tags a frame may have: an attachment's own and two that are carried through.
+pub const MAX_TAGS: usize = 3;
+
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_ARP: u16 = 0x0806;
+const ETHERTYPE_RARP: u16 = 0x8035;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
+
+/// How a frame speaks for the address of its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// An IP packet, or an ARP or ND message that is part of ordinary traffic.
+    Data,
+    /// An announcement: ARP with sender IP = target IP, an unsolicited neighbour advertisement.
+    Announce,
+}
+
+/// What a frame from a site says of its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// This address is where the frame came from.
+    Vm(Address, Evidence),
+    /// Nothing that could be learned: no address in it, or none that a VM can have.
+    Nobody,
+}
+
+/// Whom a frame from the client is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The owner of this address; where nobody is known to be it, whoever is asked by broadcast
+    /// (an ARP request, a neighbour solicitation).
+    Asked(Address),
+    /// The owner of this address.
+    Unicast(Address),
+    /// Every site.
+    Everyone,
+    /// One station that only its MAC names.
+    Station,
+}
+
+/// What a frame carries behind its tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packet {
+    /// An IPv4 or IPv6 packet without a neighbour's address in it.
+    Ip {
+        /// Its source.
+        source: Address,
+        /// Its destination.
+        destination: Address,
+    },
+    /// An IPv6 neighbour solicitation (RFC 4861 §4.3).
+    Solicitation {
+        /// The packet's source, `::` for duplicate address detection.
+        source: Address,
+        /// The address that is asked for.
+        target: Address,
+    },
+    /// An IPv6 neighbour advertisement (RFC 4861 §4.4).
+    Advertisement {
+        /// The packet's destination.
+        destination: Address,
+        /// The address that is advertised.
+        target: Address,
+        /// Whether it answers a solicitation.
+        solicited: bool,
+    },
+    /// ARP for IPv4 over Ethernet (RFC 826).
+    Arp {
+        /// Sender hardware address.
+        sender_mac: [u8; 6],
+        /// Sender protocol address.
+        sender: Address,
+        /// Target protocol address.
+        target: Address,
+    },
+    /// RARP (RFC 903): how hypervisors announce a VM. It carries no IP address.
+    Rarp,
+    /// Anything else.
+    Other,
+}
+
+/// A frame that was read. MACs and ethertypes as on the wire, tags in host byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Destination MAC.
+    pub destination: [u8; 6],
+    /// Source MAC.
+    pub source: [u8; 6],
+    /// The outermost tag.
+    pub outer: Option<Tag>,
+    /// Offset of the network header in bytes.
+    pub network_offset: usize,
+    /// The ethertype behind the tags, in host byte order.
+    pub ethertype: u16,
+}
+
+impl Frame {
+    /// Reads the Ethernet header and the tags.
+    ///
+    /// # Errors
+    /// The reason for which the frame has to be dropped.
+    #[inline(always)]
+    pub fn read<B: Bytes + ?Sized>(bytes: &B) -> Result<Self, Drop> {
+        let ethernet: EthHdr = bytes.at(0).ok_or(Drop::EthernetTruncated)?;
+        let mut frame = Self {
+            destination: ethernet.dst_addr,
+            source: ethernet.src_addr,
+            outer: None,
+            network_offset: EthHdr::LEN,
+            ethertype: u16::from_be(ethernet.ether_type),
+        };
+        for depth in 0..=MAX_TAGS {
+            if !Tag::is_tpid(frame.ethertype) {
+                return Ok(frame);
+            }
+            if depth == MAX_TAGS {
+                break;
+            }
+            let header: VlanHdr = bytes.at(frame.network_offset).ok_or(Drop::VlanTruncated)?;
+            if depth == 0 {
+                let tci = u16::from_be_bytes(header.tci);
+                frame.outer = Some(Tag { tpid: frame.ethertype, tci });
+            }
+            frame.network_offset += VlanHdr::LEN;
+            frame.ethertype = u16::from_be(header.ether_type);
+        }
+        Err(Drop::VlanTooDeep)
+    }
+
+    /// Whether the destination is one of 01:80:c2:00:00:00 to 0f, which no bridge forwards
+    /// (IEEE 802.1D §7.12.6).
+    #[inline(always)]
+    pub fn is_link_control(&self) -> bool {
+        let [a, b, c, d, e, f] = self.destination;
+        a == 0x01 && b == 0x80 && c == 0xc2 && d == 0 && e == 0 && f < 0x10
+    }
+
+    /// Whether the destination MAC is a multicast or broadcast one.
+    #[inline(always)]
+    pub const fn is_group(&self) -> bool {
+        self.destination[0] & 1 == 1
+    }
+
+    /// Reads what is behind the tags. `length` is the whole frame's, in bytes: a frame may be
+    /// longer than `bytes` where a driver keeps it in several buffers.
+    ///
+    /// # Errors
+    /// The reason for which the frame has to be dropped.
+    #[inline(always)]
+    pub fn packet<B: Bytes + ?Sized>(&self, bytes: &B, length: usize) -> Result<Packet, Drop> {
+        let payload = length.saturating_sub(self.network_offset);
+        match self.ethertype {
+            ETHERTYPE_IPV4 => self.ipv4(bytes, payload),
+            ETHERTYPE_IPV6 => self.ipv6(bytes, payload),
+            ETHERTYPE_ARP => self.arp(bytes),
+            ETHERTYPE_RARP => Ok(Packet::Rarp),
+            _ => Ok(Packet::Other),
+        }
+    }
+
+    #[inline(always)]
+    fn ipv4<B: Bytes + ?Sized>(&self, bytes: &B, payload: usize) -> Result<Packet, Drop> {
+        let header: Ipv4Hdr = bytes.at(self.network_offset).ok_or(Drop::Ipv4Truncated)?;
+        let (header_length, total) = (usize::from(header.ihl()), usize::from(header.tot_len()));
+        if header.version() != 4 || header_length < Ipv4Hdr::LEN || total < header_length {
+            return Err(Drop::Ipv4Malformed);
+        }
+        if total > payload {
+            return Err(Drop::Ipv4Truncated);
+        }
+        Ok(Packet::Ip {
+            source: Address::v4(header.src_addr),
+            destination: Address::v4(header.dst_addr),
+        })
+    }
+
+    #[inline(always)]
+    fn ipv6<B: Bytes + ?Sized>(&self, bytes: &B, payload: usize) -> Result<Packet, Drop> {
+        let header: Ipv6Hdr = bytes.at(self.network_offset).ok_or(Drop::Ipv6Truncated)?;
+        if header.version() != 6 {
+            return Err(Drop::Ipv6Malformed);
+        }
+        let length = usize::from(header.payload_len());
+        if length > payload.saturating_sub(Ipv6Hdr::LEN) {
+            return Err(Drop::Ipv6Truncated);
+        }
+        self.icmpv6(bytes, &header, length)
+    }
+
+    #[inline(always)]
+    fn arp<B: Bytes + ?Sized>(&self, bytes: &B) -> Result<Packet, Drop> {
+        /// Ethernet, IPv4, address lengths 6 and 4 (RFC 826).
+        const PREAMBLE: [u8; 6] = [0, 1, 8, 0, 6, 4];
+        const LEN: usize = 28;
+        let offset = self.network_offset;
+        // The last byte first: a message that has it is not truncated.
+        let _: [u8; 1] = bytes.at(offset + LEN - 1).ok_or(Drop::ArpTruncated)?;
+        let preamble: [u8; 6] = bytes.at(offset).ok_or(Drop::ArpTruncated)?;
+        let operation: [u8; 2] = bytes.at(offset + 6).ok_or(Drop::ArpTruncated)?;
+        let sender_mac: [u8; 6] = bytes.at(offset + 8).ok_or(Drop::ArpTruncated)?;
+        let sender: [u8; 4] = bytes.at(offset + 14).ok_or(Drop::ArpTruncated)?;
+        let target: [u8; 4] = bytes.at(offset + 24).ok_or(Drop::ArpTruncated)?;
+        let multicast = sender[0] >= 224;
+        if preamble != PREAMBLE || !matches!(operation, [0, 1 | 2]) || multicast {
+            return Err(Drop::ArpMalformed);
+        }
+        Ok(Packet::Arp { sender_mac, sender: Address::v4(sender), target: Address::v4(target) })
+    }
+
+    /// What a frame from a site says of its sender.
+    ///
+    /// # Errors
+    /// The reason for which the frame is not forwarded.
+    #[inline(always)]
+    pub fn origin(&self, packet: &Packet) -> Result<Origin, Drop> {
+        if self.is_link_control() {
+            return Err(Drop::LinkControl);
+        }
+        let (address, evidence) = match *packet {
+            Packet::Ip { source, .. } | Packet::Solicitation { source, .. } => {
+                (source, Evidence::Data)
+            }
+            Packet::Advertisement { target, solicited: true, .. } => (target, Evidence::Data),
+            Packet::Advertisement { target, .. } => (target, Evidence::Announce),
+            Packet::Arp { sender_mac, sender, target } => {
+                if sender_mac != self.source {
+                    return Err(Drop::ArpSenderMismatch);
+                }
+                (sender, if sender == target { Evidence::Announce } else { Evidence::Data })
+            }
+            Packet::Rarp => return Err(Drop::Rarp),
+            Packet::Other => return Ok(Origin::Nobody),
+        };
+        Ok(if address.is_vm() { Origin::Vm(address, evidence) } else { Origin::Nobody })
+    }
+
+    /// Whom a frame from the client is meant for.
+    ///
+    /// # Errors
+    /// The reason for which the frame is not forwarded.
+    #[inline(always)]
+    pub fn target(&self, packet: &Packet) -> Result<Target, Drop> {
+        if self.is_link_control() {
+            return Err(Drop::LinkControl);
+        }
+        let address = match *packet {
+            Packet::Arp { target, .. } | Packet::Solicitation { target, .. } => {
+                return Ok(Target::Asked(target));
+            }
+            Packet::Rarp => return Err(Drop::Rarp),
+            Packet::Ip { destination, .. } | Packet::Advertisement { destination, .. } => {
+                destination
+            }
+            Packet::Other if self.is_group() => return Ok(Target::Everyone),
+            Packet::Other => return Ok(Target::Station),
+        };
+        Ok(if self.is_group() || address.is_everyones() {
+            Target::Everyone
+        } else {
+            Target::Unicast(address)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

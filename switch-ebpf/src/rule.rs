@@ -1,0 +1,203 @@
+//! The learning rule: who is believed to be where.
+//!
+//! A pure function of a binding, evidence, a policy and the time. It knows nothing of maps, frames
+//! or clocks, so that the agent and an XDP program can run the same code.
+
+use crate::{
+    abi::{Binding, NO_SITE, STATE_LEARNED, STATE_QUARANTINED, STATE_STATIC},
+    frame::Evidence,
+};
+
+/// Whether addresses nobody has heard of are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learn {
+    /// An unknown address is bound to the site its first frame comes from.
+    Auto,
+    /// Only bound addresses move (the patent to the letter).
+    MovesOnly,
+}
+
+/// What a network's operator has decided. Durations in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether unknown addresses are believed.
+    pub learn: Learn,
+    /// For how long after a move data from the site just left is late, not a move back.
+    pub hold_down_data_ns: u64,
+    /// The same for announcements.
+    pub hold_down_announce_ns: u64,
+    /// The move that is one too many within the window: RFC 7432 §15.1 says 5.
+    pub quarantine_moves: u32,
+    /// The window in which moves are counted: RFC 7432 §15.1 says 180 s.
+    pub quarantine_window_ns: u64,
+}
+
+impl Policy {
+    /// The hold-down for this class of evidence.
+    #[inline(always)]
+    pub const fn hold_down_ns(&self, evidence: Evidence) -> u64 {
+        match evidence {
+            Evidence::Data => self.hold_down_data_ns,
+            Evidence::Announce => self.hold_down_announce_ns,
+        }
+    }
+}
+
+/// Why evidence was not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// The address is outside what the site may claim.
+    Unauthorised,
+    /// The address is none that a VM can have.
+    NotAnAddress,
+    /// The address is not bound, and only bound ones may move.
+    Unknown,
+    /// The operator pinned the address to another site.
+    Pinned,
+    /// The address is quarantined at another site.
+    Quarantined,
+    /// The flow table is full.
+    TableFull,
+}
+
+impl Refusal {
+    /// Every reason, in the order of their counters.
+    pub const ALL: [Self; 6] = [
+        Self::Unauthorised,
+        Self::NotAnAddress,
+        Self::Unknown,
+        Self::Pinned,
+        Self::Quarantined,
+        Self::TableFull,
+    ];
+
+    /// The reason's stable name, in JSON and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unauthorised => "unauthorised",
+            Self::NotAnAddress => "not-an-address",
+            Self::Unknown => "unknown",
+            Self::Pinned => "pinned",
+            Self::Quarantined => "quarantined",
+            Self::TableFull => "table-full",
+        }
+    }
+}
+
+/// What the rule says of a piece of evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Bind the address to the site.
+    Create,
+    /// It is bound there already.
+    Refresh,
+    /// Bind it to the site instead of where it was.
+    Move,
+    /// A straggler from the site it just left: deliver it, learn nothing.
+    Late,
+    /// One move too many: keep it where it is, and raise the alarm.
+    Quarantine,
+    /// Do not believe it.
+    Refuse(Refusal),
+}
+
+/// Whether a frame from `site` is a straggler: the address has just left that site.
+///
+/// The datapath asks this by itself, so that late frames cost no miss.
+#[inline(always)]
+pub fn is_late(binding: &Binding, site: u32, hold_down_ns: u64, now_ns: u64) -> bool {
+    binding.state == STATE_LEARNED
+        && binding.previous_site == site
+        && now_ns.saturating_sub(binding.moved_at_ns) < hold_down_ns
+}
+
+/// The rule. `site` is where the evidence came from, `authorised` whether that site may claim the
+/// address, `now_ns` the time on the clock that the binding's times are of.
+pub fn judge(
+    binding: Option<&Binding>,
+    site: u32,
+    evidence: Evidence,
+    authorised: bool,
+    policy: &Policy,
+    now_ns: u64,
+) -> Verdict {
+    if !authorised {
+        return Verdict::Refuse(Refusal::Unauthorised);
+    }
+    let Some(binding) = binding else {
+        return match policy.learn {
+            Learn::Auto => Verdict::Create,
+            Learn::MovesOnly => Verdict::Refuse(Refusal::Unknown),
+        };
+    };
+    if binding.site == site {
+        return Verdict::Refresh;
+    }
+    match binding.state {
+        STATE_STATIC => return Verdict::Refuse(Refusal::Pinned),
+        STATE_QUARANTINED => return Verdict::Refuse(Refusal::Quarantined),
+        _ => {}
+    }
+    if is_late(binding, site, policy.hold_down_ns(evidence), now_ns) {
+        return Verdict::Late;
+    }
+    if moves_in_window(binding, policy, now_ns) + 1 >= policy.quarantine_moves {
+        return Verdict::Quarantine;
+    }
+    Verdict::Move
+}
+
+/// The moves already counted in the window that is open at `now_ns`.
+fn moves_in_window(binding: &Binding, policy: &Policy, now_ns: u64) -> u32 {
+    let open = binding.window_moves > 0
+        && now_ns.saturating_sub(binding.window_start_ns) < policy.quarantine_window_ns;
+    if open { binding.window_moves } else { 0 }
+}
+
+/// A new binding. `slot` is the place of its counters.
+pub fn created(site: u32, slot: u32, now_ns: u64, mac: [u8; 6]) -> Binding {
+    Binding {
+        site,
+        previous_site: NO_SITE,
+        state: STATE_LEARNED,
+        phase: 0,
+        left: 0,
+        slot,
+        window_moves: 0,
+        moved_at_ns: 0,
+        window_start_ns: 0,
+        created_at_ns: now_ns,
+        mac,
+        reserved: [0; 2],
+    }
+}
+
+/// The binding after a move that the rule allowed: it counts towards the quarantine.
+pub fn moved(binding: &Binding, site: u32, policy: &Policy, now_ns: u64, mac: [u8; 6]) -> Binding {
+    let counted = moves_in_window(binding, policy, now_ns);
+    Binding {
+        window_moves: counted + 1,
+        window_start_ns: if counted == 0 { now_ns } else { binding.window_start_ns },
+        mac,
+        ..moved_by_operator(binding, site, now_ns)
+    }
+}
+
+/// The binding after the operator moved it: it does not count towards the quarantine, and the
+/// stragglers of the old site are late as after any move.
+pub fn moved_by_operator(binding: &Binding, site: u32, now_ns: u64) -> Binding {
+    Binding { site, previous_site: binding.site, moved_at_ns: now_ns, ..*binding }
+}
+
+/// The binding held where it is.
+pub fn quarantined(binding: &Binding) -> Binding {
+    Binding { state: STATE_QUARANTINED, ..*binding }
+}
+
+/// The binding let go from quarantine, with a clean record.
+pub fn released(binding: &Binding) -> Binding {
+    Binding { state: STATE_LEARNED, window_moves: 0, window_start_ns: 0, ..*binding }
+}
+
+#[cfg(test)]
+mod tests;

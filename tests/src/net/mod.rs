@@ -1,0 +1,11 @@
+//! What the lab tells the kernel about networks.
+
+pub mod address;
+pub mod bpf;
+pub mod ethtool;
+pub mod link;
+pub mod netlink;
+pub mod sysctl;
+pub mod tc;
+pub mod veth;
+pub mod xdp;

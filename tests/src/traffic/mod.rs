@@ -1,0 +1,9 @@
+//! Real traffic between real sockets, and what became of it.
+
+pub mod report;
+pub mod tcp;
+pub mod udp;
+
+pub use report::UdpReport;
+pub use tcp::{Download, Transfer};
+pub use udp::{UdpReceiver, UdpSender, ping};

@@ -1,0 +1,249 @@
+//! A TCP download of which every byte is checked.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{TcpListener, TcpStream},
+    os::fd::{AsRawFd, RawFd},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{Endpoint, namespace::join, poll_until};
+
+/// How long the connection may take, and how long the line may be silent.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The pattern repeats after a prime number of bytes, so that a piece at the wrong place shows.
+const PERIOD: usize = 65_521;
+const CHUNK: usize = 1 << 16;
+
+/// What a finished download was like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// How many bytes arrived, all of them right.
+    pub bytes: u64,
+    /// From the connection to the last byte.
+    pub elapsed: Duration,
+    /// The longest time without a byte.
+    pub longest_stall: Duration,
+}
+
+/// A download under way.
+#[derive(Debug)]
+pub struct Download {
+    progress: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    server: Option<JoinHandle<Result<()>>>,
+    client: Option<JoinHandle<Result<Transfer>>>,
+}
+
+impl Download {
+    /// Connects `client` to a server started at `server`, which then sends `bytes` bytes, at
+    /// most `rate` of them a second if that is given. The connection is up when this returns.
+    ///
+    /// # Errors
+    /// When the connection cannot be made.
+    pub fn start(
+        server: &Endpoint,
+        client: &Endpoint,
+        bytes: u64,
+        rate: Option<u64>,
+    ) -> Result<Self> {
+        let listener = server.listen()?;
+        let stream = client.connect(server.addr, PATIENCE)?;
+        let progress = Arc::new(AtomicU64::new(0));
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let server = server
+            .ns
+            .spawn(move || serve(&listener, bytes, rate, &stopped))?;
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&progress));
+        let client = client
+            .ns
+            .spawn(move || fetch(stream, bytes, &counted, &stopped))?;
+        Ok(Self {
+            progress,
+            stop,
+            server: Some(server),
+            client: Some(client),
+        })
+    }
+
+    /// How many bytes have arrived.
+    #[must_use]
+    pub fn progress(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
+    }
+
+    /// Waits until `bytes` bytes have arrived.
+    ///
+    /// # Errors
+    /// When they do not in time.
+    pub fn wait_for(&self, bytes: u64, timeout: Duration) -> Result<()> {
+        let what = format!("{bytes} bytes of a TCP download");
+        poll_until(timeout, &what, || (self.progress() >= bytes).then_some(()))
+            .with_context(|| format!("{} bytes arrived", self.progress()))
+    }
+
+    /// Waits for the end of the download.
+    ///
+    /// # Errors
+    /// When a byte was wrong, the line was silent for too long, or the end does not come in time.
+    pub fn finish(mut self, timeout: Duration) -> Result<Transfer> {
+        poll_until(timeout, "the end of a TCP download", || {
+            self.client
+                .as_ref()
+                .is_none_or(JoinHandle::is_finished)
+                .then_some(())
+        })
+        .with_context(|| format!("{} bytes arrived", self.progress()))?;
+        self.join()
+    }
+
+    /// Ends a download before its end, and judges what there was of it. Started with more bytes
+    /// than anyone waits for, a download lasts exactly as long as a test needs it.
+    ///
+    /// # Errors
+    /// When a byte was wrong, or the line was silent for too long.
+    pub fn stop(mut self) -> Result<Transfer> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<Transfer> {
+        let client = self.client.take().context("the download has no client")?;
+        let transfer = join(client)?;
+        if let Some(server) = self.server.take() {
+            join(server)?;
+        }
+        Ok(transfer)
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Downloads `bytes` bytes and waits for the end.
+///
+/// # Errors
+/// As [`Download::start`] and [`Download::finish`].
+pub fn download(
+    server: &Endpoint,
+    client: &Endpoint,
+    bytes: u64,
+    timeout: Duration,
+) -> Result<Transfer> {
+    Download::start(server, client, bytes, None)?.finish(timeout)
+}
+
+fn pattern() -> Vec<u8> {
+    // A chunk longer than the period, so that a chunk from anywhere in it is in one piece.
+    (0..PERIOD + CHUNK)
+        .map(|at| at % PERIOD)
+        .map(|at| (at ^ at >> 8) as u8)
+        .collect()
+}
+
+/// Where the byte of this number is in the pattern.
+fn position(byte: u64) -> usize {
+    (byte % PERIOD as u64) as usize
+}
+
+fn serve(listener: &TcpListener, bytes: u64, rate: Option<u64>, stop: &AtomicBool) -> Result<()> {
+    // The client has connected already, so this does not wait.
+    let (mut stream, _) = listener
+        .accept()
+        .context("accept the client of a download")?;
+    if let Some(rate) = rate {
+        limit(stream.as_raw_fd(), rate).context("limit the rate of a download")?;
+    }
+    stream
+        .set_write_timeout(Some(PATIENCE))
+        .context("set a write timeout")?;
+    let pattern = pattern();
+    let mut sent = 0;
+    while sent < bytes && !stop.load(Ordering::Relaxed) {
+        let at = position(sent);
+        let length = usize::try_from(bytes - sent)?.min(CHUNK);
+        match stream.write(&pattern[at..at + length]) {
+            Ok(count) => sent += count as u64,
+            // The client of a stopped download just hangs up.
+            Err(_) if stop.load(Ordering::Relaxed) => break,
+            Err(error) => {
+                return Err(error).with_context(|| format!("send from byte {sent} of a download"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Lets TCP itself pace the connection.
+fn limit(socket: RawFd, rate: u64) -> std::io::Result<()> {
+    let length = size_of::<u64>() as libc::socklen_t;
+    // SAFETY: the value is of the length given and outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket,
+            libc::SOL_SOCKET,
+            libc::SO_MAX_PACING_RATE,
+            (&raw const rate).cast(),
+            length,
+        )
+    };
+    if result < 0 {
+        Err(std::io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+fn fetch(
+    mut stream: TcpStream,
+    bytes: u64,
+    progress: &AtomicU64,
+    stop: &AtomicBool,
+) -> Result<Transfer> {
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .context("set a read timeout")?;
+    let started = Instant::now();
+    let (mut last, mut longest_stall) = (started, Duration::ZERO);
+    let pattern = pattern();
+    let mut buffer = vec![0; CHUNK];
+    let mut got = 0;
+    while got < bytes && !stop.load(Ordering::Relaxed) {
+        let count = match stream.read(&mut buffer) {
+            Ok(0) => bail!("the download ended after {got} of {bytes} bytes"),
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => {
+                return Err(error).with_context(|| format!("receive byte {got} of a download"));
+            }
+        };
+        let at = position(got);
+        if buffer[..count] != pattern[at..at + count] {
+            bail!(
+                "wrong bytes between {got} and {} of a download",
+                got + count as u64
+            );
+        }
+        got += count as u64;
+        progress.store(got, Ordering::Relaxed);
+        let now = Instant::now();
+        longest_stall = longest_stall.max(now.duration_since(last));
+        last = now;
+    }
+    Ok(Transfer {
+        bytes: got,
+        elapsed: started.elapsed(),
+        longest_stall,
+    })
+}

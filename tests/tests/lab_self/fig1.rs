@@ -1,0 +1,200 @@
+//! Fig. 1, with and without traffic.
+
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use lab::{
+    Endpoint, Lab, RawReceiver, RawSender, Tag,
+    fig1::{CLIENT_IPV4, CLIENT_MAC, TRUNK_MTU},
+    frame::{self, Arp},
+    traffic::{Download, UdpReceiver, UdpSender, ping, tcp::download},
+};
+
+use crate::{LATER, SILENCE, SOON, VM_IPV4, VM_IPV6, VM_MAC, lab_with_vm};
+
+#[test]
+fn fig1_carries_tcp_and_udp_both_ways_over_both_protocols() -> Result<()> {
+    let (lab, vm) = lab_with_vm()?;
+    lab.wire(0)?;
+    for (client, server) in [
+        (lab.client.v4(4000), vm.v4(80)),
+        (lab.client.v6(4000), vm.v6(80)),
+    ] {
+        ping(&client, &server, SOON).context("client to VM")?;
+        ping(&server, &client, SOON).context("VM to client")?;
+        let transfer = download(&server, &client, 10_000_000, LATER)?;
+        assert_eq!(transfer.bytes, 10_000_000);
+        for (from, to) in [(&client, &server), (&server, &client)] {
+            let receiver = UdpReceiver::start(&Endpoint {
+                ns: to.ns.clone(),
+                addr: (to.addr.ip(), 5000).into(),
+            })?;
+            let sender = UdpSender::start(
+                from,
+                (to.addr.ip(), 5000).into(),
+                Duration::from_micros(200),
+                200,
+            )?;
+            receiver.wait_for(200, SOON)?;
+            let report = receiver.finish(sender.stop()?, SOON)?;
+            ensure!(
+                report.is_perfect(),
+                "{} to {}: {report}",
+                from.addr,
+                to.addr
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_migrated_vm_keeps_its_connections() -> Result<()> {
+    let (lab, mut vm) = lab_with_vm()?;
+    lab.wire(0)?;
+    ping(&lab.client.v4(0), &vm.v4(7), SOON).context("before")?;
+    let mac = vm.ns.link("eth0")?.mac;
+    let downloads = [
+        Download::start(&vm.v4(80), &lab.client.v4(0), u64::MAX, Some(10_000_000))?,
+        Download::start(&vm.v6(80), &lab.client.v6(0), u64::MAX, Some(10_000_000))?,
+    ];
+    let receiver = UdpReceiver::start(&lab.client.v4(5000))?;
+    let sender = UdpSender::start(
+        &vm.v4(0),
+        lab.client.v4(5000).addr,
+        Duration::from_millis(1),
+        64,
+    )?;
+    for download in &downloads {
+        download.wait_for(500_000, SOON)?;
+    }
+    {
+        let _paused = sender.pause();
+        lab.migrate(&mut vm, 1)?;
+        lab.wire(1)?;
+    }
+    let resumed = sender.sent();
+    assert_eq!(vm.dc(), 1);
+    assert_eq!(vm.ns.link("eth0")?.mac, mac);
+    ensure!(
+        lab.dc[0].ns.link(vm.tap()).is_err(),
+        "DC 1 still has the tap"
+    );
+    assert_eq!(
+        lab.dc[1].ns.link(vm.tap())?.master,
+        Some(lab.dc[1].ns.link("br0")?.index)
+    );
+    for download in downloads {
+        download.wait_for(download.progress() + 500_000, LATER)?;
+        download.stop()?;
+    }
+    receiver.wait_for(resumed + 100, SOON)?;
+    let report = receiver.finish(sender.stop()?, SOON)?;
+    ensure!(report.is_perfect(), "VM to client: {report}");
+    ping(&lab.client.v6(0), &vm.v6(7), SOON).context("after")?;
+    Ok(())
+}
+
+#[test]
+fn a_data_centre_hears_its_own_vlan_only() -> Result<()> {
+    let (lab, _vm) = lab_with_vm()?;
+    lab.add_vm(
+        1,
+        "vm23",
+        [2; 6],
+        Ipv4Addr::new(10, 0, 0, 23),
+        Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 23),
+    )?;
+    let trunk = RawSender::open(&lab.switch, "t0")?;
+    let mut lans = [
+        RawReceiver::open(&lab.dc[0].ns, "br0")?,
+        RawReceiver::open(&lab.dc[1].ns, "br0")?,
+    ];
+    let announcement = Arp::announcement(CLIENT_MAC, CLIENT_IPV4).frame();
+    for tag in [Tag::c(1), Tag::c(2), Tag::c(3), Tag::s(1), Tag::s(2)] {
+        trunk.send(&frame::tagged(&[tag.with_priority(3, true)], &announcement))?;
+    }
+    trunk.send(&announcement)?;
+    for lan in &mut lans {
+        let heard: Vec<_> = lan
+            .drain(SILENCE)?
+            .into_iter()
+            .map(|received| received.frame)
+            .collect();
+        assert_eq!(heard, [announcement.as_slice()]);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_service_tag_makes_a_site_as_well() -> Result<()> {
+    let mut lab = Lab::without_sites()?;
+    let dc = lab.add_dc(Tag::s(300))?;
+    let vm = lab.add_vm(dc, "vm", VM_MAC, VM_IPV4, VM_IPV6)?;
+    lab.wire(dc)?;
+    let mut trunk = RawReceiver::open(&lab.wan, "pt0")?;
+    ping(&lab.client.v4(0), &vm.v4(7), SOON)?;
+    let first = trunk.receive(SOON)?.context("nothing on the trunk")?;
+    assert_eq!(&first.frame[12..16], &[0x88, 0xa8, 0x01, 0x2c]);
+    Ok(())
+}
+
+#[test]
+fn the_trunk_takes_a_full_frame_and_its_tag() -> Result<()> {
+    let (lab, vm) = lab_with_vm()?;
+    assert_eq!(lab.switch.link("t0")?.mtu, TRUNK_MTU);
+    assert_eq!(lab.switch.link("c0")?.mtu, 1500);
+    lab.wire(0)?;
+    let receiver = UdpReceiver::start(&vm.v4(5000))?;
+    // 28 bytes of headers: exactly the MTU.
+    let sender = UdpSender::start(
+        &lab.client.v4(0),
+        vm.v4(5000).addr,
+        Duration::from_millis(1),
+        1472,
+    )?;
+    receiver.wait_for(10, SOON)?;
+    sender.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_settled_lab_is_quiet() -> Result<()> {
+    let lab = Lab::fig1()?;
+    let mut ports = [
+        RawReceiver::open(&lab.switch, "c0")?,
+        RawReceiver::open(&lab.switch, "t0")?,
+        RawReceiver::open(&lab.wan, "pt0")?,
+        RawReceiver::open(&lab.client.ns, "pc0")?,
+        RawReceiver::open(&lab.dc[0].ns, "br0")?,
+    ];
+    // A VM that starts, moves and goes makes no noise either.
+    let mut vm = lab.add_vm(0, "vm13", VM_MAC, VM_IPV4, VM_IPV6)?;
+    lab.migrate(&mut vm, 1)?;
+    for port in &mut ports {
+        let noise = port.drain(SILENCE)?;
+        ensure!(noise.is_empty(), "heard {noise:02x?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_real_gateway_can_take_the_place_of_the_stand_in() -> Result<()> {
+    let (lab, vm) = lab_with_vm()?;
+    lab.open_gateway(0)?;
+    let gateway = &lab.dc[0].ns;
+    let mut lan = RawReceiver::open(gateway, "lan")?;
+    let mut uplink = RawReceiver::open(gateway, "up")?;
+    let announcement = Arp::announcement(VM_MAC, VM_IPV4).frame();
+    RawSender::open(&vm.ns, "eth0")?.send(&announcement)?;
+    let heard = lan.receive(SOON)?.context("nothing on the LAN port")?;
+    assert_eq!(heard.frame, announcement);
+    let tagged = frame::tagged(&[Tag::c(1)], &announcement);
+    RawSender::open(&lab.switch, "t0")?.send(&tagged)?;
+    let heard = uplink.receive(SOON)?.context("nothing on the uplink")?;
+    assert_eq!(heard.frame, tagged);
+    Ok(())
+}
