@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use switch_agent::{
-    cli::{Cli, Command, LogFormat, exit_status},
+    cli::{Cli, Command, LogFormat, LogLevel, exit_status},
     control::Client,
     report, switch, verbs,
 };
@@ -26,7 +26,9 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> anyhow::Result<()> {
-    let Cli { instance, command, .. } = cli;
+    let Cli {
+        instance, command, ..
+    } = cli;
     let client = Client::new(instance.clone());
     let out = &mut io::stdout().lock();
     match command {
@@ -34,11 +36,21 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Check(args) => verbs::check(&instance, args, out),
         Command::Detach => verbs::detach(&instance, out),
         Command::Flows(args) => {
-            let offline = || Ok(switch::offline(&instance)?.as_ref().map(report::flows).transpose()?);
+            let offline = || {
+                Ok(switch::offline(&instance)?
+                    .as_ref()
+                    .map(report::flows)
+                    .transpose()?)
+            };
             verbs::flows(&client, &args, offline, out)
         }
         Command::Stats(args) => {
-            let offline = || Ok(switch::offline(&instance)?.as_ref().map(report::stats).transpose()?);
+            let offline = || {
+                Ok(switch::offline(&instance)?
+                    .as_ref()
+                    .map(report::stats)
+                    .transpose()?)
+            };
             verbs::stats(&client, &args, offline, out)
         }
         Command::Bind(args) => verbs::bind(&client, &args, out),
@@ -52,12 +64,22 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
 /// The log goes to stderr, and the `log` crate's records (the datapath's words) with it.
 fn start_log(cli: &Cli) {
     let log = tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::from(tracing::Level::from(cli.log_level)))
+        .with_max_level(level(cli.log_level))
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false);
     match cli.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
+    }
+}
+
+fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
     }
 }

@@ -42,16 +42,24 @@ fn flow(
 ) -> Result<Option<Flow>, MapError> {
     let counted = tables.flow_traffic(binding.slot)?;
     let address = std::net::IpAddr::from(key.address);
-    let (Ok(address), Some((network, client)), Some(site)) =
-        (VmAddress::try_from(address), names.networks.get(&key.network), site(names, binding.site))
-    else {
+    let (Ok(address), Some((network, client)), Some(site)) = (
+        VmAddress::try_from(address),
+        names.networks.get(&key.network),
+        site(names, binding.site),
+    ) else {
         return Ok(None);
     };
     let (Ok(network), Some(client)) = (network.parse(), client_port(names, client)) else {
         return Ok(None);
     };
-    let up = Traffic { packets: counted.up_packets, bytes: counted.up_bytes };
-    let down = Traffic { packets: counted.down_packets, bytes: counted.down_bytes };
+    let up = Traffic {
+        packets: counted.up_packets,
+        bytes: counted.up_bytes,
+    };
+    let down = Traffic {
+        packets: counted.down_packets,
+        bytes: counted.down_bytes,
+    };
     Ok(Some(Flow {
         network,
         address,
@@ -60,7 +68,9 @@ fn flow(
             STATE_QUARANTINED => FlowState::Quarantined,
             _ => FlowState::Learned,
         },
-        previous_site: names.site(binding.previous_site).and_then(|name| name.parse().ok()),
+        previous_site: names
+            .site(binding.previous_site)
+            .and_then(|name| name.parse().ok()),
         mac: (binding.mac != [0; 6]).then_some(MacAddress(binding.mac)),
         uplink: Rule::uplink(&client, &site, address, up),
         downlink: Rule::downlink(&client, &site, address, down),
@@ -74,14 +84,23 @@ fn tag(leg: &Leg) -> Option<(Vid, Tpid)> {
 }
 
 fn client_port(names: &Names, leg: &Leg) -> Option<ClientPort> {
-    Some(ClientPort { port: names.port(leg.port).parse().ok()?, vlan: tag(leg) })
+    Some(ClientPort {
+        port: names.port(leg.port).parse().ok()?,
+        vlan: tag(leg),
+    })
 }
 
 fn site(names: &Names, id: u32) -> Option<Site> {
     let (_, name, leg) = names.sites.get(&id)?;
     let (vid, tpid) = tag(leg)?;
     let port = names.port(leg.port).parse().ok()?;
-    Some(Site { name: name.parse().ok()?, port, vid, tpid, allow: Vec::new() })
+    Some(Site {
+        name: name.parse().ok()?,
+        port,
+        vid,
+        tpid,
+        allow: Vec::new(),
+    })
 }
 
 /// The counters. What only a running agent knows is left empty.

@@ -57,7 +57,10 @@ pub enum StateError {
 impl State {
     /// A note about ports of the network namespace of this thread.
     pub fn here(ports: Vec<Changes>) -> Result<Self, StateError> {
-        Ok(Self { namespace: here()?, ports })
+        Ok(Self {
+            namespace: here()?,
+            ports,
+        })
     }
 }
 
@@ -73,7 +76,9 @@ fn here() -> Result<String, StateError> {
 impl StateFile {
     /// The file of an instance.
     pub fn of(instance: &InstanceName) -> Self {
-        Self { path: Path::new("/run/switch-agent").join(format!("{instance}.ports")) }
+        Self {
+            path: Path::new("/run/switch-agent").join(format!("{instance}.ports")),
+        }
     }
 
     fn error(&self, verb: &'static str) -> impl FnOnce(io::Error) -> StateError {
@@ -95,7 +100,11 @@ impl StateFile {
         let ours = here()?;
         if state.namespace != ours {
             let (instance, theirs) = (instance.clone(), state.namespace);
-            return Err(StateError::Elsewhere { instance, theirs, ours });
+            return Err(StateError::Elsewhere {
+                instance,
+                theirs,
+                ours,
+            });
         }
         Ok(Some(state))
     }

@@ -21,8 +21,11 @@ use crate::{
 };
 
 /// What a switch needs to be allowed: links and offloads, raw sockets, BPF.
-const CAPABILITIES: [Capability; 3] =
-    [Capability::CAP_NET_ADMIN, Capability::CAP_NET_RAW, Capability::CAP_SYS_ADMIN];
+const CAPABILITIES: [Capability; 3] = [
+    Capability::CAP_NET_ADMIN,
+    Capability::CAP_NET_RAW,
+    Capability::CAP_SYS_ADMIN,
+];
 
 /// Why a switch does not start, or does not end as it should.
 #[derive(Debug, Error)]
@@ -78,16 +81,31 @@ pub fn wanted_ports(config: &Config) -> Vec<(PortName, Port)> {
         }
     }
     let role = |name: &PortName| {
-        let mut sites = config.sites.iter().filter(|site| site.port == *name).peekable();
+        let mut sites = config
+            .sites
+            .iter()
+            .filter(|site| site.port == *name)
+            .peekable();
         if sites.peek().is_none() {
             return PortRole::Client;
         }
         let service_tag = sites.any(|site| site.tpid != Tpid::default());
-        PortRole::Trunk { clients: vec![config.client.port.to_string()], service_tag }
+        PortRole::Trunk {
+            clients: vec![config.client.port.to_string()],
+            service_tag,
+        }
     };
     names
         .into_iter()
-        .map(|name| (name.clone(), Port { name: name.to_string(), role: role(name) }))
+        .map(|name| {
+            (
+                name.clone(),
+                Port {
+                    name: name.to_string(),
+                    role: role(name),
+                },
+            )
+        })
         .collect()
 }
 
@@ -112,7 +130,10 @@ pub fn check_ports(
     for (_, port) in ports {
         let report = ports::check(port, own_programs);
         problems.extend(report.problems.iter().map(ToString::to_string));
-        report.warnings.iter().for_each(|warning| warn(warning.to_string()));
+        report
+            .warnings
+            .iter()
+            .for_each(|warning| warn(warning.to_string()));
     }
     problems
 }
@@ -126,7 +147,9 @@ impl Switch {
         let (pins, state) = (Pins::of(instance), StateFile::of(instance));
         let earlier = state.read(instance)?.unwrap_or_default();
         let wanted = wanted_ports(config);
-        let problems = check_ports(&wanted, &pins.programs(), |warning| tracing::warn!("{warning}"));
+        let problems = check_ports(&wanted, &pins.programs(), |warning| {
+            tracing::warn!("{warning}")
+        });
         if !problems.is_empty() {
             return Err(SwitchError::Ports(problems));
         }
@@ -142,10 +165,23 @@ impl Switch {
         let words = EbpfLogger::init(programs.ebpf())
             .inspect_err(|error| tracing::debug!(%error, "no words from the datapath"))
             .ok();
-        Ok(Self { pins, state, changes, learner, thread, record, ports, words, _programs: programs })
+        Ok(Self {
+            pins,
+            state,
+            changes,
+            learner,
+            thread,
+            record,
+            ports,
+            words,
+            _programs: programs,
+        })
     }
 
-    #[expect(clippy::type_complexity, reason = "the parts of a switch, put together by its caller")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "the parts of a switch, put together by its caller"
+    )]
     fn start_on(
         config: &Config,
         pins: &Pins,
@@ -165,8 +201,10 @@ impl Switch {
     > {
         let (changes, links) = make_ready(wanted, earlier, state)?;
         let mut tables = Tables::open(pins)?;
-        let without_mode: Vec<_> =
-            links.iter().map(|(name, link)| (name.clone(), link.clone(), 0)).collect();
+        let without_mode: Vec<_> = links
+            .iter()
+            .map(|(name, link)| (name.clone(), link.clone(), 0))
+            .collect();
         let topology = Topology::apply(config, &without_mode, pins, &mut tables)?;
         programs.flood(pins, &topology)?;
         let mut attached = Vec::new();
@@ -237,13 +275,24 @@ fn make_ready(
     for (name, port) in wanted {
         let link = link::by_name(&port.name)?;
         let mut changes = ports::plan(&link)?;
-        earlier.ports.iter().for_each(|former| changes.adopt(former));
+        earlier
+            .ports
+            .iter()
+            .for_each(|former| changes.adopt(former));
         plans.push((name, changes));
     }
     let changes: Vec<_> = plans.iter().map(|(_, changes)| changes.clone()).collect();
     let is_wanted = |former: &Changes| changes.iter().any(|now| now.ifindex == former.ifindex);
-    let dropped: Vec<_> = earlier.ports.iter().filter(|former| !is_wanted(former)).collect();
-    let noted = changes.iter().chain(dropped.iter().copied()).cloned().collect();
+    let dropped: Vec<_> = earlier
+        .ports
+        .iter()
+        .filter(|former| !is_wanted(former))
+        .collect();
+    let noted = changes
+        .iter()
+        .chain(dropped.iter().copied())
+        .cloned()
+        .collect();
     state.write(&State::here(noted)?)?;
     let mut links = Vec::new();
     for (name, changes) in plans {
@@ -321,7 +370,11 @@ impl Backend for Control {
         site: SiteName,
         pinned: bool,
     ) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(self.learner.order(Order::Bind { address, site, pinned }))
+        Box::pin(self.learner.order(Order::Bind {
+            address,
+            site,
+            pinned,
+        }))
     }
 
     fn move_(&self, address: VmAddress, site: SiteName) -> BoxFuture<'_, Result<(), String>> {
@@ -352,7 +405,9 @@ pub fn offline(instance: &InstanceName) -> Result<Option<Tables>, DatapathError>
     }
     let tables = Tables::open(&pins)?;
     // A start that failed half-way has maps without names in them.
-    let names = Names::read(&tables)
-        .map_err(|source| DatapathError::Map { verb: "read the names", source })?;
+    let names = Names::read(&tables).map_err(|source| DatapathError::Map {
+        verb: "read the names",
+        source,
+    })?;
     Ok((!names.networks.is_empty()).then_some(tables))
 }

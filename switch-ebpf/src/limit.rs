@@ -28,7 +28,10 @@ mod tests {
 
     #[test]
     fn a_burst_and_then_the_rate() {
-        let limit = Limit { interval_ns: 10, burst_ns: 40 };
+        let limit = Limit {
+            interval_ns: 10,
+            burst_ns: 40,
+        };
         let (mut due, mut passed) = (0, 0);
         for now in 1_000..1_100 {
             if let Some(next) = limit.pass(due, now) {
@@ -42,7 +45,10 @@ mod tests {
 
     #[test]
     fn no_limit() {
-        let limit = Limit { interval_ns: 0, burst_ns: 0 };
+        let limit = Limit {
+            interval_ns: 0,
+            burst_ns: 0,
+        };
         assert_eq!(limit.pass(0, 7), Some(7));
         assert_eq!(limit.pass(7, 7), Some(7));
     }

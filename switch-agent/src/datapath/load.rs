@@ -16,7 +16,7 @@ use switch_ebpf::abi::{
     DEFAULT_MAX_FLOWS, LAYOUT_VERSION, MAX_SITES_OF_NETWORK, MODE_GENERIC, MODE_NATIVE, Meta, names,
 };
 
-use super::{DatapathError, PortEntry, Pins, Topology, tables};
+use super::{DatapathError, Pins, PortEntry, Topology, tables};
 use crate::{config, net::link::Link, types::PortName};
 
 static SWITCH: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/switch"));
@@ -52,35 +52,49 @@ impl Programs {
         if SWITCH.is_empty() || FLOOD.is_empty() {
             return Err(DatapathError::NotBuilt);
         }
-        let adopted = pins.map(names::META).exists();
-        let found = if adopted {
-            tables::check_layout(pins)?;
-            Some(tables::Tables::open(pins)?.max_flows().map_err(|source| {
-                DatapathError::Open { map: names::META, source }
-            })?)
-        } else {
-            // What a start that failed half-way has left, for nobody could have used it yet.
+        let found = tables::pinned(pins)?;
+        if found.is_none() {
+            // What a start that was killed half-way has left: nobody can have used it yet.
             pins.remove()?;
-            None
-        };
+        }
         if let (Some(found), Some(asked)) = (found, max_flows)
             && found != asked
         {
             return Err(DatapathError::MaxFlows { found, asked });
         }
+        let adopted = found.is_some();
+        let loaded = Self::load_onto(
+            pins,
+            found.or(max_flows).unwrap_or(DEFAULT_MAX_FLOWS),
+            adopted,
+        );
+        if loaded.is_err() && !adopted {
+            pins.remove()?;
+        }
+        loaded
+    }
+
+    fn load_onto(pins: &Pins, max_flows: u32, adopted: bool) -> Result<Self, DatapathError> {
         pins.create()?;
-        let max_flows = found.or(max_flows).unwrap_or(DEFAULT_MAX_FLOWS);
 
         let mut loader = EbpfLoader::new();
         loader.default_map_pin_directory(pins.maps());
         loader.map_pin_path(names::FLOOD, pins.map(names::FLOOD));
-        for map in [names::BINDINGS, names::FLOW_TRAFFIC, names::QUEUED, names::AGENT_FLOWS] {
+        for map in [
+            names::BINDINGS,
+            names::FLOW_TRAFFIC,
+            names::QUEUED,
+            names::AGENT_FLOWS,
+        ] {
             loader.map_max_entries(map, max_flows);
         }
         let mut switch = loader.load(SWITCH)?;
         xdp(&mut switch, SWITCH_PROGRAM)?
             .load()
-            .map_err(|source| DatapathError::Program { program: SWITCH_PROGRAM, source })?;
+            .map_err(|source| DatapathError::Program {
+                program: SWITCH_PROGRAM,
+                source,
+            })?;
         if !adopted {
             // Last of all, for it says that the maps are whole.
             write_meta(pins, max_flows)?;
@@ -95,7 +109,11 @@ impl Programs {
 
     /// The program's id, as `bpftool prog` and netlink show it.
     pub fn id(&mut self) -> Option<u32> {
-        xdp(&mut self.switch, SWITCH_PROGRAM).ok()?.info().ok().map(|info| info.id())
+        xdp(&mut self.switch, SWITCH_PROGRAM)
+            .ok()?
+            .info()
+            .ok()
+            .map(|info| info.id())
     }
 
     /// Attaches the program to a port, or replaces that of a former run in place.
@@ -115,19 +133,33 @@ impl Programs {
         let (id, mode) = attach(program, port, link, mode)?;
         let owned = program
             .take_link(id)
-            .map_err(|source| DatapathError::Program { program: SWITCH_PROGRAM, source })?;
-        let owned: FdLink = owned
-            .try_into()
-            .map_err(|source| DatapathError::Link { verb: "own", port: name(), source })?;
-        owned.pin(&pin).map_err(|source| DatapathError::Pin { port: name(), source })?;
-        Ok(Attached { mode, adopted: false })
+            .map_err(|source| DatapathError::Program {
+                program: SWITCH_PROGRAM,
+                source,
+            })?;
+        let owned: FdLink = owned.try_into().map_err(|source| DatapathError::Link {
+            verb: "own",
+            port: name(),
+            source,
+        })?;
+        owned.pin(&pin).map_err(|source| DatapathError::Pin {
+            port: name(),
+            source,
+        })?;
+        Ok(Attached {
+            mode,
+            adopted: false,
+        })
     }
 
     /// Fills the network's flood map: each site's device, with a program that writes its tag.
     ///
     /// The map is made anew and put in place of the former one at once.
     pub fn flood(&self, pins: &Pins, topology: &Topology) -> Result<(), DatapathError> {
-        let writing = |source| DatapathError::Map { verb: "fill the flood map", source };
+        let writing = |source| DatapathError::Map {
+            verb: "fill the flood map",
+            source,
+        };
         let inner = aya_obj::Map::new_from_params(
             BPF_MAP_TYPE_DEVMAP_HASH as u32,
             4,
@@ -148,18 +180,27 @@ impl Programs {
             loader.override_global("SITE_VID", &vid, true);
             let mut flood = loader.load(FLOOD)?;
             let program = xdp(&mut flood, FLOOD_PROGRAM)?;
-            let failed = |source| DatapathError::Program { program: FLOOD_PROGRAM, source };
+            let failed = |source| DatapathError::Program {
+                program: FLOOD_PROGRAM,
+                source,
+            };
             program.load().map_err(failed)?;
             let ifindex = port(topology, entry.leg.port).map_or(0, |port| port.link.index);
             let fd = program.fd().map_err(failed)?;
-            inner.insert(entry.id, ifindex, Some(fd), 0).map_err(|source| {
-                DatapathError::Device { verb: "fill the flood map", source }
-            })?;
+            inner
+                .insert(entry.id, ifindex, Some(fd), 0)
+                .map_err(|source| DatapathError::Device {
+                    verb: "fill the flood map",
+                    source,
+                })?;
         }
         let outer = MapData::from_pin(pins.map(names::FLOOD))
             .and_then(|data| ArrayOfMaps::try_from(Map::ArrayOfMaps(data)));
         let mut outer: ArrayOfMaps<MapData, DevMapHash<MapData>> =
-            outer.map_err(|source| DatapathError::Open { map: names::FLOOD, source })?;
+            outer.map_err(|source| DatapathError::Open {
+                map: names::FLOOD,
+                source,
+            })?;
         outer.set(topology.network, &inner, 0).map_err(writing)
     }
 }
@@ -170,15 +211,28 @@ fn port(topology: &Topology, index: u32) -> Option<&PortEntry> {
 
 fn xdp<'a>(object: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, DatapathError> {
     let program = object.program_mut(name).ok_or(DatapathError::NotBuilt)?;
-    program.try_into().map_err(|source| DatapathError::Program { program: name, source })
+    program.try_into().map_err(|source| DatapathError::Program {
+        program: name,
+        source,
+    })
 }
 
 fn write_meta(pins: &Pins, max_flows: u32) -> Result<(), DatapathError> {
-    let error = |source: MapError| DatapathError::Open { map: names::META, source };
+    let error = |source: MapError| DatapathError::Open {
+        map: names::META,
+        source,
+    };
     let data = MapData::from_pin(pins.map(names::META)).map_err(error)?;
-    let mut meta: Array<MapData, Meta> =
-        Array::try_from(Map::Array(data)).map_err(error)?;
-    meta.set(0, Meta { layout: LAYOUT_VERSION, max_flows }, 0).map_err(error)
+    let mut meta: Array<MapData, Meta> = Array::try_from(Map::Array(data)).map_err(error)?;
+    meta.set(
+        0,
+        Meta {
+            layout: LAYOUT_VERSION,
+            max_flows,
+        },
+        0,
+    )
+    .map_err(error)
 }
 
 /// Takes over the pinned link of a former run, if it still is the one at the port: the kernel
@@ -189,11 +243,20 @@ fn adopt(
     port: &PortName,
     link: &Link,
 ) -> Result<Option<Attached>, DatapathError> {
-    let error = |verb, source| DatapathError::Link { verb, port: port.as_str().to_owned(), source };
-    let Ok(pinned) = PinnedLink::from_pin(pin) else { return Ok(None) };
+    let error = |verb, source| DatapathError::Link {
+        verb,
+        port: port.as_str().to_owned(),
+        source,
+    };
+    let Ok(pinned) = PinnedLink::from_pin(pin) else {
+        return Ok(None);
+    };
     let owned = FdLink::from(pinned);
     let at_port = link.xdp.as_ref();
-    let id = owned.info().map_err(|source| error("read", source))?.program_id();
+    let id = owned
+        .info()
+        .map_err(|source| error("read", source))?
+        .program_id();
     let Some(at_port) = at_port.filter(|attached| attached.prog_id == id) else {
         // The port it was attached to is gone, and the link with it.
         std::fs::remove_file(pin).map_err(|source| DatapathError::Pins {
@@ -210,13 +273,22 @@ fn adopt(
     let owned = XdpLink::try_from(owned).map_err(|source: LinkError| error("own", source))?;
     let id = program
         .attach_to_link(owned)
-        .map_err(|source| DatapathError::Program { program: SWITCH_PROGRAM, source })?;
+        .map_err(|source| DatapathError::Program {
+            program: SWITCH_PROGRAM,
+            source,
+        })?;
     // The pin keeps the link; forgetting ours must not detach it.
     let owned = program
         .take_link(id)
-        .map_err(|source| DatapathError::Program { program: SWITCH_PROGRAM, source })?;
+        .map_err(|source| DatapathError::Program {
+            program: SWITCH_PROGRAM,
+            source,
+        })?;
     drop(FdLink::try_from(owned).map_err(|source| error("own", source))?);
-    Ok(Some(Attached { mode, adopted: true }))
+    Ok(Some(Attached {
+        mode,
+        adopted: true,
+    }))
 }
 
 fn attach(

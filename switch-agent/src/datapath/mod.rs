@@ -15,17 +15,15 @@ use aya::{
 };
 pub use load::{Attached, Programs};
 pub use pins::Pins;
+pub use tables::{Tables, open_misses};
 use thiserror::Error;
-pub use tables::{Tables, check_layout, open_misses};
 pub use topology::{Names, PortEntry, SiteEntry, Topology};
 
 /// What can go wrong between the agent and the kernel's half of the switch.
 #[derive(Debug, Error)]
 pub enum DatapathError {
     /// bpffs is not there and cannot be mounted.
-    #[error(
-        "cannot mount bpffs on /sys/fs/bpf: {0}; as root: `mount -t bpf bpf /sys/fs/bpf`"
-    )]
+    #[error("cannot mount bpffs on /sys/fs/bpf: {0}; as root: `mount -t bpf bpf /sys/fs/bpf`")]
     Bpffs(#[source] nix::Error),
     /// The directory of the pins.
     #[error("cannot {verb} {}: {source}", path.display())]

@@ -26,7 +26,11 @@ pub struct Pins {
 impl Pins {
     /// The place of an instance's pins; nothing is touched yet.
     pub fn of(instance: &InstanceName) -> Self {
-        Self { directory: Path::new(BPFFS).join("switch-agent").join(instance.as_str()) }
+        Self {
+            directory: Path::new(BPFFS)
+                .join("switch-agent")
+                .join(instance.as_str()),
+        }
     }
 
     /// Whether the instance has left anything.
@@ -75,7 +79,9 @@ impl Pins {
 
     /// The ids of the programs that the instance has at ports.
     pub fn programs(&self) -> Vec<u32> {
-        let Ok(entries) = fs::read_dir(self.links()) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(self.links()) else {
+            return Vec::new();
+        };
         let id = |entry: fs::DirEntry| {
             let link = FdLink::from(PinnedLink::from_pin(entry.path()).ok()?);
             link.info().ok().map(|info| info.program_id())
@@ -90,12 +96,19 @@ impl Pins {
     ) -> Result<(), DatapathError> {
         let kept: Vec<_> = ports.map(|port| self.link(port)).collect();
         let links = self.links();
-        let failed = |source| DatapathError::Pins { verb: "read", path: links.clone(), source };
+        let failed = |source| DatapathError::Pins {
+            verb: "read",
+            path: links.clone(),
+            source,
+        };
         for entry in fs::read_dir(&links).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             if !kept.contains(&path) {
-                fs::remove_file(&path)
-                    .map_err(|source| DatapathError::Pins { verb: "remove", path, source })?;
+                fs::remove_file(&path).map_err(|source| DatapathError::Pins {
+                    verb: "remove",
+                    path,
+                    source,
+                })?;
             }
         }
         Ok(())
@@ -109,9 +122,11 @@ impl Pins {
     /// Removes every pin. What nobody else holds ends with it: programs leave their ports.
     pub fn remove(&self) -> Result<(), DatapathError> {
         match fs::remove_dir_all(&self.directory) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(DatapathError::Pins { verb: "remove", path: self.directory.clone(), source })
-            }
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(DatapathError::Pins {
+                verb: "remove",
+                path: self.directory.clone(),
+                source,
+            }),
             _ => Ok(()),
         }
     }
@@ -123,6 +138,12 @@ fn mount_bpffs() -> Result<(), DatapathError> {
     if mounted {
         return Ok(());
     }
-    mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), Some("mode=0700"))
-        .map_err(DatapathError::Bpffs)
+    mount(
+        Some("bpf"),
+        BPFFS,
+        Some("bpf"),
+        MsFlags::empty(),
+        Some("mode=0700"),
+    )
+    .map_err(DatapathError::Bpffs)
 }

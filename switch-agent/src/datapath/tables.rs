@@ -1,7 +1,5 @@
 //! The maps, typed. Opened from their pins, so that a command works while no agent runs.
 
-use std::borrow::Borrow;
-
 use aya::{
     Pod,
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
@@ -114,12 +112,16 @@ impl Tables {
             down_bytes: agent.bytes,
             ..FlowTraffic::default()
         };
-        Ok(self.flow_traffic.get(&slot, 0)?.iter().fold(start, |sum, cpu| FlowTraffic {
-            up_packets: sum.up_packets + cpu.up_packets,
-            up_bytes: sum.up_bytes + cpu.up_bytes,
-            down_packets: sum.down_packets + cpu.down_packets,
-            down_bytes: sum.down_bytes + cpu.down_bytes,
-        }))
+        Ok(self
+            .flow_traffic
+            .get(&slot, 0)?
+            .iter()
+            .fold(start, |sum, cpu| FlowTraffic {
+                up_packets: sum.up_packets + cpu.up_packets,
+                up_bytes: sum.up_bytes + cpu.up_bytes,
+                down_packets: sum.down_packets + cpu.down_packets,
+                down_bytes: sum.down_bytes + cpu.down_bytes,
+            }))
     }
 
     /// How many frames have ever queued up under a slot.
@@ -140,13 +142,17 @@ impl Tables {
             tx_bytes: agent.bytes,
             ..Traffic::default()
         };
-        Ok(self.traffic.get(&index, 0)?.iter().fold(start, |sum, cpu| Traffic {
-            rx_packets: sum.rx_packets + cpu.rx_packets,
-            rx_bytes: sum.rx_bytes + cpu.rx_bytes,
-            tx_packets: sum.tx_packets + cpu.tx_packets,
-            tx_bytes: sum.tx_bytes + cpu.tx_bytes,
-            done: sum.done + cpu.done,
-        }))
+        Ok(self
+            .traffic
+            .get(&index, 0)?
+            .iter()
+            .fold(start, |sum, cpu| Traffic {
+                rx_packets: sum.rx_packets + cpu.rx_packets,
+                rx_bytes: sum.rx_bytes + cpu.rx_bytes,
+                tx_packets: sum.tx_packets + cpu.tx_packets,
+                tx_bytes: sum.tx_bytes + cpu.tx_bytes,
+                done: sum.done + cpu.done,
+            }))
     }
 
     /// Frames dropped for a reason.
@@ -186,7 +192,10 @@ impl Tables {
 }
 
 fn plus(a: Forwarded, b: Forwarded) -> Forwarded {
-    Forwarded { packets: a.packets + b.packets, bytes: a.bytes + b.bytes }
+    Forwarded {
+        packets: a.packets + b.packets,
+        bytes: a.bytes + b.bytes,
+    }
 }
 
 fn add<V: Pod>(
@@ -213,9 +222,31 @@ pub fn open_misses(pins: &Pins) -> Result<RingBuf<MapData>, DatapathError> {
 }
 
 /// Refuses pins of another layout, before anything else of them is touched.
-pub fn check_layout(pins: &Pins) -> Result<(), DatapathError> {
+fn check_layout(pins: &Pins) -> Result<(), DatapathError> {
+    read_meta(pins).map(drop)
+}
+
+/// How many bindings the pinned maps have room for; nothing where there are no whole ones.
+///
+/// # Errors
+/// They are of another layout.
+pub fn pinned(pins: &Pins) -> Result<Option<u32>, DatapathError> {
+    if !pins.map(names::META).exists() {
+        return Ok(None);
+    }
+    match read_meta(pins) {
+        // Written last of all: the maps are not whole.
+        Err(DatapathError::Layout { found: 0, .. }) => Ok(None),
+        meta => Ok(Some(meta?.max_flows)),
+    }
+}
+
+fn read_meta(pins: &Pins) -> Result<Meta, DatapathError> {
     let meta: Array<MapData, Meta> = open!(pins, names::META, Array);
-    let meta = read_meta(&meta)?;
+    let meta = meta.get(&0, 0).map_err(|source| DatapathError::Open {
+        map: names::META,
+        source,
+    })?;
     if meta.layout != LAYOUT_VERSION {
         return Err(DatapathError::Layout {
             directory: pins.directory().to_owned(),
@@ -223,9 +254,5 @@ pub fn check_layout(pins: &Pins) -> Result<(), DatapathError> {
             ours: LAYOUT_VERSION,
         });
     }
-    Ok(())
-}
-
-fn read_meta<T: Borrow<MapData>>(meta: &Array<T, Meta>) -> Result<Meta, DatapathError> {
-    meta.get(&0, 0).map_err(|source| DatapathError::Open { map: names::META, source })
+    Ok(meta)
 }

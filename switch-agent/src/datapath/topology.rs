@@ -74,14 +74,32 @@ impl Topology {
         let by_name: HashMap<&PortName, &PortEntry> =
             ports.iter().map(|port| (&port.name, port)).collect();
         let port = |name: &PortName| {
-            by_name.get(name).copied().ok_or(DatapathError::Full { what: "port", max: MAX_PORTS })
+            by_name.get(name).copied().ok_or(DatapathError::Full {
+                what: "port",
+                max: MAX_PORTS,
+            })
         };
 
-        let network = id(&tables.network_names, MAX_NETWORKS, config.network.as_str(), &[], "network")?;
+        let network = id(
+            &tables.network_names,
+            MAX_NETWORKS,
+            config.network.as_str(),
+            &[],
+            "network",
+        )?;
         let client_port = port(&config.client.port)?;
-        let tag = config.client.vlan.map(|(vid, tpid)| (tpid.value(), vid.get()));
+        let tag = config
+            .client
+            .vlan
+            .map(|(vid, tpid)| (tpid.value(), vid.get()));
         let client = leg(client_port, tag, traffic::client(network));
-        let mut attachments = vec![attachment(client_port, &client, ROLE_CLIENT, network, NO_SITE)];
+        let mut attachments = vec![attachment(
+            client_port,
+            &client,
+            ROLE_CLIENT,
+            network,
+            NO_SITE,
+        )];
 
         let (mut sites, mut taken) = (Vec::new(), Vec::new());
         for site in &config.sites {
@@ -89,11 +107,25 @@ impl Topology {
             let id = id(&tables.site_names, MAX_SITES, &label, &taken, "site")?;
             taken.push(id);
             let port = port(&site.port)?;
-            let leg = leg(port, Some((site.tpid.value(), site.vid.get())), traffic::site(id));
+            let leg = leg(
+                port,
+                Some((site.tpid.value(), site.vid.get())),
+                traffic::site(id),
+            );
             attachments.push(attachment(port, &leg, ROLE_SITE, network, id));
-            tables.site_names.set(id, Label::new(&label), 0).map_err(writing("name a site"))?;
-            tables.sites.set(id, leg, 0).map_err(writing("write a site"))?;
-            sites.push(SiteEntry { id, site: site.clone(), leg });
+            tables
+                .site_names
+                .set(id, Label::new(&label), 0)
+                .map_err(writing("name a site"))?;
+            tables
+                .sites
+                .set(id, leg, 0)
+                .map_err(writing("write a site"))?;
+            sites.push(SiteEntry {
+                id,
+                site: site.clone(),
+                leg,
+            });
         }
 
         tables
@@ -107,7 +139,12 @@ impl Topology {
             .map_err(writing("write a network"))?;
         forget_sites(tables, &taken)?;
         write_attachments(tables, &attachments)?;
-        Ok(Self { network, client, sites, ports })
+        Ok(Self {
+            network,
+            client,
+            sites,
+            ports,
+        })
     }
 
     /// The site of a name.
@@ -132,7 +169,13 @@ fn label(network: &str, site: &str) -> String {
 fn leg(port: &PortEntry, tag: Option<(u16, u16)>, traffic: u32) -> Leg {
     let (tpid, vid) = tag.unwrap_or((0, 0));
     let max_frame = port.link.mtu.saturating_add(BEYOND_MTU);
-    Leg { port: port.index, traffic, max_frame, tpid, vid }
+    Leg {
+        port: port.index,
+        traffic,
+        max_frame,
+        tpid,
+        vid,
+    }
 }
 
 fn attachment(
@@ -142,7 +185,11 @@ fn attachment(
     network: u32,
     site: u32,
 ) -> (AttachmentKey, Attachment) {
-    let key = AttachmentKey { ifindex: port.link.index, tpid: leg.tpid, vid: leg.vid };
+    let key = AttachmentKey {
+        ifindex: port.link.index,
+        tpid: leg.tpid,
+        vid: leg.vid,
+    };
     let value = Attachment {
         role,
         network,
@@ -197,12 +244,23 @@ fn ports(
 ) -> Result<Vec<PortEntry>, DatapathError> {
     let egress = MapData::from_pin(pins.map(names::EGRESS))
         .and_then(|data| DevMap::try_from(Map::DevMap(data)));
-    let mut egress =
-        egress.map_err(|source| DatapathError::Open { map: names::EGRESS, source })?;
-    let known: HashMap<u32, Port> =
-        tables.ports.iter().collect::<Result<_, _>>().map_err(writing("read the ports"))?;
-    for ifindex in known.keys().filter(|i| !links.iter().any(|(_, link, _)| link.index == **i)) {
-        tables.ports.remove(ifindex).map_err(writing("remove a port"))?;
+    let mut egress = egress.map_err(|source| DatapathError::Open {
+        map: names::EGRESS,
+        source,
+    })?;
+    let known: HashMap<u32, Port> = tables
+        .ports
+        .iter()
+        .collect::<Result<_, _>>()
+        .map_err(writing("read the ports"))?;
+    for ifindex in known
+        .keys()
+        .filter(|i| !links.iter().any(|(_, link, _)| link.index == **i))
+    {
+        tables
+            .ports
+            .remove(ifindex)
+            .map_err(writing("remove a port"))?;
     }
     let mut used: HashSet<u32> = links
         .iter()
@@ -210,36 +268,64 @@ fn ports(
         .collect();
     let mut entries = Vec::new();
     for (name, link, mode) in links {
-        let index = match known.get(&link.index) {
-            Some(port) => port.index,
-            None => (0..MAX_PORTS)
-                .find(|index| !used.contains(index))
-                .ok_or(DatapathError::Full { what: "port", max: MAX_PORTS })?,
-        };
+        let index =
+            match known.get(&link.index) {
+                Some(port) => port.index,
+                None => (0..MAX_PORTS).find(|index| !used.contains(index)).ok_or(
+                    DatapathError::Full {
+                        what: "port",
+                        max: MAX_PORTS,
+                    },
+                )?,
+            };
         used.insert(index);
-        egress.set(index, link.index, None, 0).map_err(|source| DatapathError::Device {
-            verb: "write a port's device",
-            source,
-        })?;
+        egress
+            .set(index, link.index, None, 0)
+            .map_err(|source| DatapathError::Device {
+                verb: "write a port's device",
+                source,
+            })?;
         tables
             .port_names
             .set(index, Label::new(name.as_str()), 0)
             .map_err(writing("name a port"))?;
         tables
             .ports
-            .insert(link.index, Port { index, mac: link.mac, mode: *mode }, 0)
+            .insert(
+                link.index,
+                Port {
+                    index,
+                    mac: link.mac,
+                    mode: *mode,
+                },
+                0,
+            )
             .map_err(writing("write a port"))?;
-        entries.push(PortEntry { index, name: name.clone(), link: link.clone(), mode: *mode });
+        entries.push(PortEntry {
+            index,
+            name: name.clone(),
+            link: link.clone(),
+            mode: *mode,
+        });
     }
     Ok(entries)
 }
 
 fn forget_sites(tables: &mut Tables, wanted: &[u32]) -> Result<(), DatapathError> {
     for id in (0..MAX_SITES).filter(|id| !wanted.contains(id)) {
-        let label = tables.site_names.get(&id, 0).map_err(writing("read a name"))?;
+        let label = tables
+            .site_names
+            .get(&id, 0)
+            .map_err(writing("read a name"))?;
         if label.text().is_some() {
-            tables.sites.set(id, Leg::default(), 0).map_err(writing("remove a site"))?;
-            tables.site_names.set(id, Label::default(), 0).map_err(writing("remove a site"))?;
+            tables
+                .sites
+                .set(id, Leg::default(), 0)
+                .map_err(writing("remove a site"))?;
+            tables
+                .site_names
+                .set(id, Label::default(), 0)
+                .map_err(writing("remove a site"))?;
         }
     }
     Ok(())
@@ -255,10 +341,19 @@ fn write_attachments(
         .collect::<Result<_, _>>()
         .map_err(writing("read the attachments"))?;
     for (key, value) in wanted {
-        tables.attachments.insert(key, value, 0).map_err(writing("write an attachment"))?;
+        tables
+            .attachments
+            .insert(key, value, 0)
+            .map_err(writing("write an attachment"))?;
     }
-    for key in keys.iter().filter(|key| !wanted.iter().any(|(wanted, _)| wanted == *key)) {
-        tables.attachments.remove(key).map_err(writing("remove an attachment"))?;
+    for key in keys
+        .iter()
+        .filter(|key| !wanted.iter().any(|(wanted, _)| wanted == *key))
+    {
+        tables
+            .attachments
+            .remove(key)
+            .map_err(writing("remove an attachment"))?;
     }
     Ok(())
 }
@@ -288,7 +383,9 @@ impl Names {
             let label = tables.site_names.get(&id, 0)?;
             if let Some((network, site)) = label.text().and_then(|text| text.split_once('/')) {
                 let leg = tables.sites.get(&id, 0)?;
-                names.sites.insert(id, (network.to_owned(), site.to_owned(), leg));
+                names
+                    .sites
+                    .insert(id, (network.to_owned(), site.to_owned(), leg));
             }
         }
         for port in tables.ports.iter() {
@@ -304,7 +401,9 @@ impl Names {
 
     /// The name of a port.
     pub fn port(&self, index: u32) -> String {
-        self.ports.get(&index).map_or_else(|| format!("port{index}"), |(name, _)| name.clone())
+        self.ports
+            .get(&index)
+            .map_or_else(|| format!("port{index}"), |(name, _)| name.clone())
     }
 
     /// The name of a site.

@@ -79,7 +79,13 @@ impl Handovers {
     /// A binding was written with its `left` unknown. `queued` was read after that, or before with
     /// nothing numbered in between.
     pub fn begin(&mut self, slot: u32, key: BindingKey, traffic: u32, queued: u64) {
-        let handover = Handover { key, traffic, base: queued, left: 0, stage: Stage::Written };
+        let handover = Handover {
+            key,
+            traffic,
+            base: queued,
+            left: 0,
+            stage: Stage::Written,
+        };
         self.open.insert(slot, handover);
     }
 
@@ -120,7 +126,9 @@ impl Handovers {
                 let done = traffic.iter().map(|cpu| cpu.done).collect();
                 cpus.insert(handover.traffic, (received, done));
             }
-            let Some((received, done)) = cpus.get(&handover.traffic) else { continue };
+            let Some((received, done)) = cpus.get(&handover.traffic) else {
+                continue;
+            };
             let over = |before: &Received| before.iter().zip(done).all(|(rx, done)| done >= rx);
             let left = handover.base + handover.left;
             handover.stage = match &handover.stage {
@@ -152,7 +160,3 @@ impl Handovers {
         Ok(writes)
     }
 }
-
-#[cfg(test)]
-#[path = "handover_tests.rs"]
-mod tests;

@@ -137,8 +137,14 @@ impl Learner {
             // The kernel calls the ring readable as soon as a record has its place in it.
             let read_to_ns = if readable { self.read()? } else { before_ns };
             self.flush()?;
-            let writes = self.handovers.advance(&self.tables, self.now_ns()?, read_to_ns)?;
-            idle_turns = if readable || !writes.is_empty() { 0 } else { idle_turns + 1 };
+            let writes = self
+                .handovers
+                .advance(&self.tables, self.now_ns()?, read_to_ns)?;
+            idle_turns = if readable || !writes.is_empty() {
+                0
+            } else {
+                idle_turns + 1
+            };
             for write in writes {
                 self.write(write)?;
             }
@@ -154,14 +160,18 @@ impl Learner {
 
     pub(super) fn now_ns(&self) -> Result<u64, LearnError> {
         // The clock of `bpf_ktime_get_ns`.
-        let now = clock_gettime(ClockId::CLOCK_MONOTONIC)
-            .map_err(|source| LearnError::System { what: "read the clock", source })?;
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_err(|source| LearnError::System {
+            what: "read the clock",
+            source,
+        })?;
         let (seconds, nanoseconds) = (now.tv_sec().unsigned_abs(), now.tv_nsec().unsigned_abs());
         Ok(seconds * 1_000_000_000 + nanoseconds)
     }
 
     pub(super) fn site_name(&self, id: u32) -> Option<SiteName> {
-        self.topology.site_by_id(id).map(|entry| entry.site.name.clone())
+        self.topology
+            .site_by_id(id)
+            .map(|entry| entry.site.name.clone())
     }
 
     fn beat(&mut self) -> Result<(), LearnError> {
@@ -173,7 +183,13 @@ impl Learner {
     fn adopt(&mut self, key: &BindingKey, binding: &Binding) -> Result<(), LearnError> {
         if self.topology.site_by_id(binding.site).is_none() {
             self.forget(key, binding)?;
-            self.note(EventKind::Removed, key, None, None, Some("its site is gone"));
+            self.note(
+                EventKind::Removed,
+                key,
+                None,
+                None,
+                Some("its site is gone"),
+            );
         } else if binding.phase != PHASE_SETTLED {
             self.hand_over(key, *binding)?;
         }
@@ -182,19 +198,30 @@ impl Learner {
 
     /// A static binding of the configuration.
     fn pin(&mut self, address: VmAddress, site: &SiteName) -> Result<(), LearnError> {
-        let Some(site) = self.topology.site(site).map(|entry| entry.id) else { return Ok(()) };
+        let Some(site) = self.topology.site(site).map(|entry| entry.id) else {
+            return Ok(());
+        };
         let key = BindingKey {
             network: self.topology.network,
             address: Address::from(address.get()),
         };
         match self.tables.binding(&key)? {
             Some(binding) if binding.site == site => {
-                let pinned = Binding { state: STATE_STATIC, ..binding };
+                let pinned = Binding {
+                    state: STATE_STATIC,
+                    ..binding
+                };
                 self.tables.set_binding(&key, &pinned)?;
             }
             Some(binding) => {
                 let moved = rule::moved_by_operator(&binding, site, self.now_ns()?);
-                self.relocate(&key, Binding { state: STATE_STATIC, ..moved })?;
+                self.relocate(
+                    &key,
+                    Binding {
+                        state: STATE_STATIC,
+                        ..moved
+                    },
+                )?;
                 self.note(EventKind::Moved, &key, Some(binding.site), Some(site), None);
             }
             None => {
@@ -203,7 +230,13 @@ impl Learner {
                     return Ok(());
                 };
                 let created = rule::created(site, slot, self.now_ns()?, [0; 6]);
-                self.create(&key, Binding { state: STATE_STATIC, ..created })?;
+                self.create(
+                    &key,
+                    Binding {
+                        state: STATE_STATIC,
+                        ..created
+                    },
+                )?;
                 self.note(EventKind::Created, &key, None, Some(site), None);
             }
         }
@@ -217,7 +250,9 @@ impl Learner {
         // Copied out, so that the ring has room again before the frame is worked on.
         let mut record = Vec::new();
         for _ in 0..TURN {
-            let Some(item) = self.misses.next() else { break };
+            let Some(item) = self.misses.next() else {
+                break;
+            };
             record.clear();
             record.extend_from_slice(&item);
             drop(item);
@@ -230,11 +265,19 @@ impl Learner {
     }
 
     fn handle(&mut self, header: &MissHeader, bytes: &[u8]) -> Result<(), LearnError> {
-        let Ok(frame) = Frame::read(bytes) else { return Ok(()) };
+        let Ok(frame) = Frame::read(bytes) else {
+            return Ok(());
+        };
         let own_tag = header.own_tag != 0;
         match header.kind {
             KIND_QUEUED => {
-                self.outbox.push(bytes, &frame, own_tag, &self.topology.client, Some(header.slot));
+                self.outbox.push(
+                    bytes,
+                    &frame,
+                    own_tag,
+                    &self.topology.client,
+                    Some(header.slot),
+                );
                 self.leaving.push((header.slot, header.number));
             }
             KIND_FLOOD => {
@@ -263,15 +306,28 @@ impl Learner {
         address: Address,
         evidence: Evidence,
     ) -> Result<(), LearnError> {
-        let key = BindingKey { network: header.network, address };
+        let key = BindingKey {
+            network: header.network,
+            address,
+        };
         let binding = self.tables.binding(&key)?;
         let site = header.site;
-        let authorised = match (VmAddress::try_from(std::net::IpAddr::from(address)), self.topology.site_by_id(site)) {
+        let authorised = match (
+            VmAddress::try_from(std::net::IpAddr::from(address)),
+            self.topology.site_by_id(site),
+        ) {
             (Ok(address), Some(entry)) => entry.site.allows(address),
             _ => false,
         };
         let now_ns = self.now_ns()?;
-        let verdict = rule::judge(binding.as_ref(), site, evidence, authorised, &self.policy, now_ns);
+        let verdict = rule::judge(
+            binding.as_ref(),
+            site,
+            evidence,
+            authorised,
+            &self.policy,
+            now_ns,
+        );
         let slot = match (verdict, binding) {
             (Verdict::Create, _) => {
                 let Some(slot) = self.slots.take() else {
@@ -284,7 +340,14 @@ impl Learner {
             (Verdict::Move, Some(before)) => {
                 let after = rule::moved(&before, site, &self.policy, now_ns, frame.source);
                 self.relocate(&key, after)?;
-                self.learned(EventKind::Moved, &key, Some(before.site), site, evidence, header)?;
+                self.learned(
+                    EventKind::Moved,
+                    &key,
+                    Some(before.site),
+                    site,
+                    evidence,
+                    header,
+                )?;
                 Some(before.slot)
             }
             (Verdict::Refresh, Some(binding)) => Some(binding.slot),
@@ -293,16 +356,31 @@ impl Learner {
                 None
             }
             (Verdict::Quarantine, Some(binding)) => {
-                self.tables.set_binding(&key, &rule::quarantined(&binding))?;
+                self.tables
+                    .set_binding(&key, &rule::quarantined(&binding))?;
                 let moves = binding.window_moves + 1;
                 let reason = format!("move {moves} within the window");
-                self.event(EventKind::Quarantined, &key, Some(binding.site), site, evidence, Some(reason), None);
+                self.event(
+                    EventKind::Quarantined,
+                    &key,
+                    Some(binding.site),
+                    site,
+                    evidence,
+                    Some(reason),
+                    None,
+                );
                 return self.refuse(&key, site, evidence, Refusal::Quarantined, now_ns);
             }
             (Verdict::Refuse(why), _) => return self.refuse(&key, site, evidence, why, now_ns),
             (Verdict::Move | Verdict::Refresh | Verdict::Quarantine, None) => None,
         };
-        self.outbox.push(bytes, frame, header.own_tag != 0, &self.topology.client, slot);
+        self.outbox.push(
+            bytes,
+            frame,
+            header.own_tag != 0,
+            &self.topology.client,
+            slot,
+        );
         Ok(())
     }
 
@@ -314,16 +392,25 @@ impl Learner {
     }
 
     /// Writes a binding that has moved.
-    pub(super) fn relocate(&mut self, key: &BindingKey, binding: Binding) -> Result<(), LearnError> {
+    pub(super) fn relocate(
+        &mut self,
+        key: &BindingKey,
+        binding: Binding,
+    ) -> Result<(), LearnError> {
         self.tables.add_agent(agent::MOVES, 1)?;
         self.hand_over(key, binding)
     }
 
     fn hand_over(&mut self, key: &BindingKey, binding: Binding) -> Result<(), LearnError> {
-        let held = Binding { phase: PHASE_HANDOVER, left: LEFT_UNKNOWN, ..binding };
+        let held = Binding {
+            phase: PHASE_HANDOVER,
+            left: LEFT_UNKNOWN,
+            ..binding
+        };
         self.tables.set_binding(key, &held)?;
         let queued = self.tables.queued(binding.slot)?;
-        self.handovers.begin(binding.slot, *key, traffic::site(binding.site), queued);
+        self.handovers
+            .begin(binding.slot, *key, traffic::site(binding.site), queued);
         Ok(())
     }
 
@@ -352,7 +439,14 @@ impl Learner {
             Write::Settle(key) => (key, PHASE_SETTLED, 0),
         };
         if let Some(binding) = self.tables.binding(&key)? {
-            self.tables.set_binding(&key, &Binding { phase, left, ..binding })?;
+            self.tables.set_binding(
+                &key,
+                &Binding {
+                    phase,
+                    left,
+                    ..binding
+                },
+            )?;
         }
         Ok(())
     }
@@ -393,7 +487,10 @@ impl Learner {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of an event, each of its own type")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fields of an event, each of its own type"
+    )]
     fn event(
         &self,
         kind: EventKind,
@@ -424,11 +521,18 @@ fn wait(
     wake: &EventFd,
     timeout: PollTimeout,
 ) -> Result<bool, LearnError> {
-    let mut fds =
-        [PollFd::new(misses.as_fd(), PollFlags::POLLIN), PollFd::new(wake.as_fd(), PollFlags::POLLIN)];
+    let mut fds = [
+        PollFd::new(misses.as_fd(), PollFlags::POLLIN),
+        PollFd::new(wake.as_fd(), PollFlags::POLLIN),
+    ];
     match poll(&mut fds, timeout) {
         Ok(_) | Err(nix::Error::EINTR) => {}
-        Err(source) => return Err(LearnError::System { what: "wait for misses", source }),
+        Err(source) => {
+            return Err(LearnError::System {
+                what: "wait for misses",
+                source,
+            });
+        }
     }
     let ready = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
     let readable = ready(&fds[0]);

@@ -4,10 +4,10 @@
 //! lock. Others reach it through [`Handle`].
 
 mod handover;
-mod record;
 mod learner;
 mod operator;
 mod outbox;
+mod record;
 mod slots;
 
 use std::{
@@ -20,9 +20,9 @@ use std::{
 };
 
 use aya::maps::{MapData, MapError, RingBuf};
-pub use record::Record;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 pub use operator::Order;
+pub use record::Record;
 use switch_ebpf::rule::{Learn, Policy};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -75,7 +75,8 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         let gone = || "the switch is shutting down".to_owned();
         self.mail.send((order, reply)).map_err(|_| gone())?;
-        self.wake().map_err(|error| format!("cannot wake the learner: {error}"))?;
+        self.wake()
+            .map_err(|error| format!("cannot wake the learner: {error}"))?;
         answer.await.map_err(|_| gone())?
     }
 
@@ -101,9 +102,18 @@ pub fn start(
     record: Arc<Record>,
 ) -> Result<(Handle, thread::JoinHandle<Result<(), LearnError>>), LearnError> {
     let (mail, letters) = mpsc::channel();
-    let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
-        .map_err(|source| LearnError::System { what: "make an eventfd", source })?;
-    let handle = Handle { mail, wake: Arc::new(wake), stop: Arc::default() };
+    let wake =
+        EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).map_err(|source| {
+            LearnError::System {
+                what: "make an eventfd",
+                source,
+            }
+        })?;
+    let handle = Handle {
+        mail,
+        wake: Arc::new(wake),
+        stop: Arc::default(),
+    };
     let mut learner = learner::Learner::new(config, topology, tables, misses, record)?;
     let inside = handle.clone();
     let thread = thread::Builder::new()

@@ -59,7 +59,11 @@ impl Learner {
     /// Carries out an order, and answers in a line for the operator.
     pub(super) fn obey(&mut self, order: Order) -> Result<(), String> {
         let done = match order {
-            Order::Bind { address, site, pinned } => self.bind(address, &site, pinned),
+            Order::Bind {
+                address,
+                site,
+                pinned,
+            } => self.bind(address, &site, pinned),
             Order::Move { address, site } => self.move_to(address, &site),
             Order::Unbind { address } => self.unbind(address),
             Order::Release { address } => self.release(address),
@@ -71,15 +75,28 @@ impl Learner {
     }
 
     fn key(&self, address: VmAddress) -> BindingKey {
-        BindingKey { network: self.topology.network, address: Address::from(address.get()) }
+        BindingKey {
+            network: self.topology.network,
+            address: Address::from(address.get()),
+        }
     }
 
     fn site_id(&self, name: &SiteName) -> Result<u32, No> {
-        self.topology.site(name).map(|entry| entry.id).ok_or_else(|| {
-            let known: Vec<_> =
-                self.topology.sites.iter().map(|entry| entry.site.name.as_str()).collect();
-            No::Refused(format!("there is no site {name}; the sites are {}", known.join(", ")))
-        })
+        self.topology
+            .site(name)
+            .map(|entry| entry.id)
+            .ok_or_else(|| {
+                let known: Vec<_> = self
+                    .topology
+                    .sites
+                    .iter()
+                    .map(|entry| entry.site.name.as_str())
+                    .collect();
+                No::Refused(format!(
+                    "there is no site {name}; the sites are {}",
+                    known.join(", ")
+                ))
+            })
     }
 
     fn not_bound(address: VmAddress) -> No {
@@ -91,7 +108,9 @@ impl Learner {
         let state = if pinned { STATE_STATIC } else { STATE_LEARNED };
         if let Some(mut binding) = self.tables.binding(&key)? {
             if binding.site != site {
-                let at = self.site_name(binding.site).map_or_else(String::new, |s| s.to_string());
+                let at = self
+                    .site_name(binding.site)
+                    .map_or_else(String::new, |s| s.to_string());
                 return Err(No::Refused(format!(
                     "{address} is bound to {at}; `move` moves it, `unbind` forgets it"
                 )));
@@ -116,7 +135,10 @@ impl Learner {
 
     fn move_to(&mut self, address: VmAddress, name: &SiteName) -> Result<(), No> {
         let (key, site) = (self.key(address), self.site_id(name)?);
-        let binding = self.tables.binding(&key)?.ok_or_else(|| Self::not_bound(address))?;
+        let binding = self
+            .tables
+            .binding(&key)?
+            .ok_or_else(|| Self::not_bound(address))?;
         if binding.site == site {
             return Ok(());
         }
@@ -128,7 +150,10 @@ impl Learner {
 
     fn unbind(&mut self, address: VmAddress) -> Result<(), No> {
         let key = self.key(address);
-        let binding = self.tables.binding(&key)?.ok_or_else(|| Self::not_bound(address))?;
+        let binding = self
+            .tables
+            .binding(&key)?
+            .ok_or_else(|| Self::not_bound(address))?;
         self.forget(&key, &binding)?;
         self.note(EventKind::Removed, &key, Some(binding.site), None, None);
         Ok(())
@@ -136,7 +161,10 @@ impl Learner {
 
     fn release(&mut self, address: VmAddress) -> Result<(), No> {
         let key = self.key(address);
-        let binding = self.tables.binding(&key)?.ok_or_else(|| Self::not_bound(address))?;
+        let binding = self
+            .tables
+            .binding(&key)?
+            .ok_or_else(|| Self::not_bound(address))?;
         if binding.state != STATE_QUARANTINED {
             return Err(No::Refused(format!("{address} is not quarantined")));
         }

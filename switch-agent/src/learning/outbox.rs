@@ -35,24 +35,46 @@ impl Outbox {
     /// A way out of each of these ports.
     pub fn new(ports: &[PortEntry]) -> Result<Self, SendError> {
         let open = |port: &PortEntry| {
-            Ok((port.index, (PacketSocket::open(&port.link)?, Waiting::default())))
+            Ok((
+                port.index,
+                (PacketSocket::open(&port.link)?, Waiting::default()),
+            ))
         };
-        Ok(Self { ports: ports.iter().map(open).collect::<Result<_, _>>()? })
+        Ok(Self {
+            ports: ports.iter().map(open).collect::<Result<_, _>>()?,
+        })
     }
 
     /// Puts a frame in line for a leg, with that leg's tag. `slot` is the binding's that it is
     /// counted for.
-    pub fn push(&mut self, bytes: &[u8], frame: &Frame, own_tag: bool, leg: &Leg, slot: Option<u32>) {
-        let Some((_, waiting)) = self.ports.get_mut(&leg.port) else { return };
+    pub fn push(
+        &mut self,
+        bytes: &[u8],
+        frame: &Frame,
+        own_tag: bool,
+        leg: &Leg,
+        slot: Option<u32>,
+    ) {
+        let Some((_, waiting)) = self.ports.get_mut(&leg.port) else {
+            return;
+        };
         let change = Retag::between(frame.outer, own_tag, leg.tag());
         retag_into(bytes, change, &mut waiting.bytes);
-        waiting.frames.push(Waited { end: waiting.bytes.len(), traffic: leg.traffic, slot });
+        waiting.frames.push(Waited {
+            end: waiting.bytes.len(),
+            traffic: leg.traffic,
+            slot,
+        });
     }
 
     /// Sends everything, and counts what left in `tables`. Returns the first failure of each port.
     pub fn flush(&mut self, tables: &mut Tables) -> Result<Vec<SendError>, MapError> {
         let mut errors = Vec::new();
-        for (socket, waiting) in self.ports.values_mut().filter(|(_, w)| !w.frames.is_empty()) {
+        for (socket, waiting) in self
+            .ports
+            .values_mut()
+            .filter(|(_, w)| !w.frames.is_empty())
+        {
             let mut start = 0;
             let bytes = &waiting.bytes;
             let frames = waiting.frames.iter().map(|frame| {
@@ -82,7 +104,10 @@ fn count(tables: &mut Tables, frames: &[Waited], sent: usize) -> Result<(), MapE
     for frame in frames.iter().take(sent) {
         let bytes = (frame.end - start) as u64;
         start = frame.end;
-        let places = [Some((&mut by_traffic, frame.traffic)), frame.slot.map(|s| (&mut by_slot, s))];
+        let places = [
+            Some((&mut by_traffic, frame.traffic)),
+            frame.slot.map(|s| (&mut by_slot, s)),
+        ];
         for (sums, index) in places.into_iter().flatten() {
             let sum = sums.entry(index).or_default();
             sum.packets += 1;

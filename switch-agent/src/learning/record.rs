@@ -22,7 +22,10 @@ pub struct Record {
 impl Default for Record {
     fn default() -> Self {
         let learn_us = Mutex::new(Histogram::new_with_bounds(1, LONGEST_US, 2).ok());
-        Self { journal: Journal::default(), learn_us }
+        Self {
+            journal: Journal::default(),
+            learn_us,
+        }
     }
 }
 
@@ -43,12 +46,14 @@ impl Record {
 
     /// From a frame's arrival to the new rules, in this run of the agent.
     pub fn learn_us(&self) -> Latency {
-        self.histogram().as_ref().map_or_else(Latency::default, |histogram| Latency {
-            count: histogram.len(),
-            p50: histogram.value_at_quantile(0.5),
-            p99: histogram.value_at_quantile(0.99),
-            max: histogram.max(),
-        })
+        self.histogram()
+            .as_ref()
+            .map_or_else(Latency::default, |histogram| Latency {
+                count: histogram.len(),
+                p50: histogram.value_at_quantile(0.5),
+                p99: histogram.value_at_quantile(0.99),
+                max: histogram.max(),
+            })
     }
 
     fn histogram(&self) -> MutexGuard<'_, Option<Histogram<u64>>> {

@@ -16,7 +16,10 @@ impl Slots {
             }
         }
         // The lowest one last, for it is given out first.
-        let free = (0..limit).rev().filter(|slot| !taken[*slot as usize]).collect();
+        let free = (0..limit)
+            .rev()
+            .filter(|slot| !taken[*slot as usize])
+            .collect();
         Self { free }
     }
 
@@ -38,7 +41,10 @@ mod tests {
     #[test]
     fn each_place_once() {
         let mut slots = Slots::new(3, [1]);
-        assert_eq!((slots.take(), slots.take(), slots.take()), (Some(0), Some(2), None));
+        assert_eq!(
+            (slots.take(), slots.take(), slots.take()),
+            (Some(0), Some(2), None)
+        );
         slots.give_back(2);
         assert_eq!(slots.take(), Some(2));
     }

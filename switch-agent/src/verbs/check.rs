@@ -22,12 +22,20 @@ pub fn check(
     let mut problems: Vec<String> = check_host().err().iter().map(ToString::to_string).collect();
     let mut warnings = Vec::new();
     let ports = wanted_ports(&config);
-    problems.extend(check_ports(&ports, &Pins::of(instance).programs(), |w| warnings.push(w)));
-    let printed = warnings.iter().try_for_each(|warning| writeln!(out, "warning: {warning}"));
+    problems.extend(check_ports(&ports, &Pins::of(instance).programs(), |w| {
+        warnings.push(w)
+    }));
+    let printed = warnings
+        .iter()
+        .try_for_each(|warning| writeln!(out, "warning: {warning}"));
     until_closed(printed)?;
     if !problems.is_empty() {
         bail!("{}", problems.join("; and "));
     }
     let names: Vec<_> = ports.iter().map(|(name, _)| name.as_str()).collect();
-    Ok(until_closed(writeln!(out, "{}: can be ports of a switch", names.join(", ")))?)
+    Ok(until_closed(writeln!(
+        out,
+        "{}: can be ports of a switch",
+        names.join(", ")
+    ))?)
 }

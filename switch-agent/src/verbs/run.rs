@@ -27,13 +27,19 @@ pub fn run(instance: &InstanceName, args: SwitchArgs) -> anyhow::Result<()> {
     runtime.block_on(async {
         // First of all: from here on no other agent is this instance.
         let socket = bind_socket(instance)?;
-        let (mut interrupt, mut terminate) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let (mut interrupt, mut terminate) = (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        );
         let mut links = link::watch()?;
         let mut switch = Switch::start(&config, instance)?;
         let end = Arc::new(Notify::new());
         let ended = Arc::clone(&end);
-        let server = serve(socket, switch.backend()?, async move { ended.notified().await });
+        let server = serve(
+            socket,
+            switch.backend()?,
+            async move { ended.notified().await },
+        );
         let server = tokio::spawn(server);
         tracing::info!(%instance, ports = switch.ports.len(), sites = config.sites.len(), "ready");
 
@@ -57,7 +63,11 @@ pub fn run(instance: &InstanceName, args: SwitchArgs) -> anyhow::Result<()> {
         server.await.context("the control socket's task")??;
         // A learner that failed is like an agent that was killed: the datapath goes on, and the
         // next run takes over.
-        if failed || config.on_exit == OnExit::Keep { switch.keep()? } else { switch.detach()? }
+        if failed || config.on_exit == OnExit::Keep {
+            switch.keep()?
+        } else {
+            switch.detach()?
+        }
         Ok(())
     })
 }
@@ -82,7 +92,10 @@ fn report(switch: &Switch, event: Result<LinkEvent, link::LinkError>) {
         }
         Ok(LinkEvent::Removed(link)) => {
             if let Some(port) = port(link.index) {
-                tracing::error!(port = port.name.as_str(), "the port is gone; start the agent anew when it is back");
+                tracing::error!(
+                    port = port.name.as_str(),
+                    "the port is gone; start the agent anew when it is back"
+                );
             }
         }
         Ok(LinkEvent::Lost) => tracing::warn!("changes of links were missed"),

@@ -75,9 +75,28 @@ pub mod names {
     pub const PORT_NAMES: &str = "PORT_NAMES";
     /// Every map that is pinned.
     pub const PINNED: [&str; 22] = [
-        PORTS, EGRESS, ATTACHMENTS, SITES, NETWORKS, FLOOD, FLOOD_DUE, BINDINGS, FLOW_TRAFFIC,
-        QUEUED, TRAFFIC, DROPS, COUNTERS, MISSES, META, HEARTBEAT, AGENT, AGENT_FLOWS,
-        AGENT_TRAFFIC, SITE_NAMES, NETWORK_NAMES, PORT_NAMES,
+        PORTS,
+        EGRESS,
+        ATTACHMENTS,
+        SITES,
+        NETWORKS,
+        FLOOD,
+        FLOOD_DUE,
+        BINDINGS,
+        FLOW_TRAFFIC,
+        QUEUED,
+        TRAFFIC,
+        DROPS,
+        COUNTERS,
+        MISSES,
+        META,
+        HEARTBEAT,
+        AGENT,
+        AGENT_FLOWS,
+        AGENT_TRAFFIC,
+        SITE_NAMES,
+        NETWORK_NAMES,
+        PORT_NAMES,
     ];
 }
 
@@ -333,15 +352,25 @@ impl Leg {
     /// TPID and VLAN id, nothing for an untagged attachment.
     #[inline(always)]
     pub const fn tag(&self) -> Option<(u16, u16)> {
-        if self.vid == 0 { None } else { Some((self.tpid, self.vid)) }
+        if self.vid == 0 {
+            None
+        } else {
+            Some((self.tpid, self.vid))
+        }
     }
 }
 
 impl Label {
     /// The name, or nothing where the entry is empty or no UTF-8.
     pub fn text(&self) -> Option<&str> {
-        let end = self.bytes.iter().position(|b| *b == 0).unwrap_or(self.bytes.len());
-        core::str::from_utf8(&self.bytes[..end]).ok().filter(|text| !text.is_empty())
+        let end = self
+            .bytes
+            .iter()
+            .position(|b| *b == 0)
+            .unwrap_or(self.bytes.len());
+        core::str::from_utf8(&self.bytes[..end])
+            .ok()
+            .filter(|text| !text.is_empty())
     }
 
     /// A label; what does not fit into 64 bytes is cut (the agent's names are shorter).

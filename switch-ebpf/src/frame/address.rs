@@ -39,7 +39,11 @@ impl Address {
             u32::from_ne_bytes([i, j, k, l]),
             u32::from_ne_bytes([m, n, o, p]),
         ]);
-        if address.is_v4() { Self::UNSPECIFIED } else { address }
+        if address.is_v4() {
+            Self::UNSPECIFIED
+        } else {
+            address
+        }
     }
 
     /// Whether this is an IPv4 address.
@@ -108,12 +112,33 @@ mod tests {
 
     #[test]
     fn addresses_a_vm_can_have() {
-        for yes in ["10.0.0.5", "192.0.2.1", "1.1.1.1", "223.255.255.255", "2001:db8::5", "fd00::1", "::2", "fec0::1"] {
+        for yes in [
+            "10.0.0.5",
+            "192.0.2.1",
+            "1.1.1.1",
+            "223.255.255.255",
+            "2001:db8::5",
+            "fd00::1",
+            "::2",
+            "fec0::1",
+        ] {
             assert!(address(yes).is_vm(), "{yes}");
         }
         for no in [
-            "0.0.0.0", "0.1.2.3", "127.0.0.1", "169.254.3.4", "224.0.0.1", "239.1.1.1", "240.0.0.1",
-            "255.255.255.255", "::", "::1", "fe80::1", "febf::1", "ff02::1", "::ffff:10.0.0.5",
+            "0.0.0.0",
+            "0.1.2.3",
+            "127.0.0.1",
+            "169.254.3.4",
+            "224.0.0.1",
+            "239.1.1.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fe80::1",
+            "febf::1",
+            "ff02::1",
+            "::ffff:10.0.0.5",
         ] {
             // The last is unspecified once it is read from an IPv6 header.
             let a = match no.parse::<IpAddr>().expect("an address") {

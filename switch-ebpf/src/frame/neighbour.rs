@@ -2,7 +2,7 @@
 
 use network_types::ip::Ipv6Hdr;
 
-use super::{Address, Bytes, Frame, Packet};
+use super::{Address, Bytes, Frame, Kind, Packet};
 use crate::abi::Drop;
 
 const NEXT_HEADER_ICMPV6: u8 = 58;
@@ -24,7 +24,11 @@ impl Frame {
     ) -> Result<Packet, Drop> {
         let source = Address::v6(header.src_addr);
         let destination = Address::v6(header.dst_addr);
-        let ordinary = Packet::Ip { source, destination };
+        let ordinary = Packet {
+            kind: Kind::Ip,
+            speaker: source,
+            subject: destination,
+        };
         if header.next_hdr != NEXT_HEADER_ICMPV6 {
             return Ok(ordinary);
         }
@@ -44,13 +48,26 @@ impl Frame {
         }
         let target = Address::v6(target);
         if kind == SOLICITATION {
-            return Ok(Packet::Solicitation { source, target });
+            return Ok(Packet {
+                kind: Kind::Solicitation,
+                speaker: source,
+                subject: target,
+            });
         }
         let solicited = flags[0] & 0x40 != 0;
         if solicited && header.dst_addr[0] == 0xff {
             // RFC 4861 §7.1.2: a multicast advertisement has the solicited flag zero.
             return Err(Drop::NdMalformed);
         }
-        Ok(Packet::Advertisement { destination, target, solicited })
+        let kind = if solicited {
+            Kind::Advertisement
+        } else {
+            Kind::UnsolicitedAdvertisement
+        };
+        Ok(Packet {
+            kind,
+            speaker: target,
+            subject: destination,
+        })
     }
 }

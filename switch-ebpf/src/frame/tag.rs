@@ -61,9 +61,10 @@ impl Retag {
     #[inline(always)]
     pub const fn between(outer: Option<Tag>, own: bool, egress: Option<(u16, u16)>) -> Self {
         match (outer, own, egress) {
-            (Some(tag), true, Some((tpid, vid))) => {
-                Self::Rewrite(Tag { tpid, tci: (tag.tci & !VID_MASK) | vid })
-            }
+            (Some(tag), true, Some((tpid, vid))) => Self::Rewrite(Tag {
+                tpid,
+                tci: (tag.tci & !VID_MASK) | vid,
+            }),
             (Some(_), true, None) => Self::Pop,
             (_, _, Some((tpid, vid))) => Self::Push(Tag { tpid, tci: vid }),
             (_, _, None) => Self::Keep,
@@ -108,19 +109,31 @@ mod tests {
 
     #[test]
     fn pcp_and_dei_are_kept() {
-        let outer = Tag { tpid: TPID_8021Q, tci: 0xb001 };
+        let outer = Tag {
+            tpid: TPID_8021Q,
+            tci: 0xb001,
+        };
         assert_eq!(
             Retag::between(Some(outer), true, Some((TPID_8021AD, 2))),
-            Retag::Rewrite(Tag { tpid: TPID_8021AD, tci: 0xb002 })
+            Retag::Rewrite(Tag {
+                tpid: TPID_8021AD,
+                tci: 0xb002
+            })
         );
     }
 
     #[test]
     fn a_tag_carried_through_stays() {
-        let inner = Tag { tpid: TPID_8021Q, tci: 7 };
+        let inner = Tag {
+            tpid: TPID_8021Q,
+            tci: 7,
+        };
         assert_eq!(
             Retag::between(Some(inner), false, Some((TPID_8021Q, 1))),
-            Retag::Push(Tag { tpid: TPID_8021Q, tci: 1 })
+            Retag::Push(Tag {
+                tpid: TPID_8021Q,
+                tci: 1
+            })
         );
         assert_eq!(Retag::between(Some(inner), false, None), Retag::Keep);
         assert_eq!(Retag::between(Some(inner), true, None), Retag::Pop);
@@ -130,7 +143,14 @@ mod tests {
     fn pop_undoes_push() {
         let frame: Vec<u8> = (0..60).collect();
         let (mut pushed, mut popped) = (Vec::new(), Vec::new());
-        retag_into(&frame, Retag::Push(Tag { tpid: TPID_8021Q, tci: 1 }), &mut pushed);
+        retag_into(
+            &frame,
+            Retag::Push(Tag {
+                tpid: TPID_8021Q,
+                tci: 1,
+            }),
+            &mut pushed,
+        );
         assert_eq!(pushed[12..16], [0x81, 0, 0, 1]);
         retag_into(&pushed, Retag::Pop, &mut popped);
         assert_eq!(popped, frame);

@@ -19,6 +19,18 @@ impl Shared {
         Self(at)
     }
 
+    /// No element; nothing may be asked of it but whether it is one.
+    #[inline(always)]
+    pub fn none() -> Self {
+        Self(core::ptr::null_mut())
+    }
+
+    /// Whether this is no element.
+    #[inline(always)]
+    pub fn is_none(self) -> bool {
+        self.0.is_null()
+    }
+
     /// Its value.
     #[inline(always)]
     pub fn load(self) -> u64 {

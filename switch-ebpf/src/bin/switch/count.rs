@@ -93,7 +93,9 @@ pub fn counter(counter: Counter) {
 /// A frame is dropped.
 #[inline(always)]
 pub fn drop(ctx: &XdpContext, reason: Drop) {
-    let Some(at) = maps::drops(reason) else { return };
+    let Some(at) = maps::drops(reason) else {
+        return;
+    };
     let first = add(at, 1) == 1;
     // Once a CPU: a driver that leaves no headroom does so for every frame.
     if first && matches!(reason, Drop::NoHeadroom) {

@@ -25,7 +25,10 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
         Origin::Vm(address, evidence) => (address, evidence),
         Origin::Nobody => return deliver(ctx, ingress, &network.client),
     };
-    let key = BindingKey { network: attachment.network, address };
+    let key = BindingKey {
+        network: attachment.network,
+        address,
+    };
     let Some(binding) = maps::binding(&key) else {
         return miss::to_agent(ctx, ingress, KIND_UNDECIDED).map(|()| Verdict::Taken);
     };
@@ -53,12 +56,7 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
 }
 
 #[inline(always)]
-fn is_late(
-    network: &Network,
-    binding: &Binding,
-    site: u32,
-    evidence: Evidence,
-) -> bool {
+fn is_late(network: &Network, binding: &Binding, site: u32, evidence: Evidence) -> bool {
     let hold_down_ns = match evidence {
         Evidence::Data => network.hold_down_data_ns,
         Evidence::Announce => network.hold_down_announce_ns,
@@ -75,7 +73,9 @@ fn change(ingress: &Ingress<'_>, leg: &Leg) -> Retag {
 
 #[inline(always)]
 fn sent_length(ingress: &Ingress<'_>, leg: &Leg) -> usize {
-    ingress.length.wrapping_add_signed(change(ingress, leg).growth())
+    ingress
+        .length
+        .wrapping_add_signed(change(ingress, leg).growth())
 }
 
 /// Sends the frame out of a leg, with that leg's tag.
@@ -90,5 +90,6 @@ pub fn deliver(ctx: &XdpContext, ingress: &Ingress<'_>, leg: &Leg) -> Result<Ver
     }
     retag(ctx, change(ingress, leg))?;
     count::sent(leg.traffic, length);
-    Ok(Verdict::Port(leg.port))
+    ingress.to.set(leg.port);
+    Ok(Verdict::Port)
 }

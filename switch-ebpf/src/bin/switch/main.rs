@@ -5,7 +5,10 @@
 
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", feature(core_intrinsics, adt_const_params))]
-#![cfg_attr(target_arch = "bpf", expect(internal_features, reason = "atomics of the BPF target"))]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(internal_features, reason = "atomics of the BPF target")
+)]
 
 #[cfg(target_arch = "bpf")]
 mod atomic;
@@ -24,6 +27,8 @@ mod up;
 
 #[cfg(target_arch = "bpf")]
 mod program {
+    use core::cell::Cell;
+
     use aya_ebpf::{
         bindings::xdp_action::{XDP_DROP, XDP_PASS},
         macros::xdp,
@@ -40,12 +45,14 @@ mod program {
         up,
     };
 
-    /// What is to be done with a frame.
+    /// What is to be done with a frame. Where to is in [`Ingress::to`]: a payload here would be
+    /// undefined for the others, which the verifier sees where it is spilled.
+    #[derive(Clone, Copy)]
     pub enum Verdict {
         /// It leaves by the port of this index.
-        Port(u32),
+        Port,
         /// A copy of it leaves for each site of the network of this id.
-        Everyone(u32),
+        Everyone,
         /// It stays the host's.
         Pass,
         /// The agent has it.
@@ -62,14 +69,17 @@ mod program {
         pub own_tag: bool,
         /// The whole frame's length in bytes.
         pub length: usize,
+        /// Where it goes, once that is known: a port's index or a network's id.
+        pub to: &'a Cell<u32>,
     }
 
     /// Decides on a frame that came in at any port.
     #[xdp(frags)]
     pub fn switch(ctx: XdpContext) -> u32 {
-        match receive(&ctx) {
-            Ok(Verdict::Port(port)) => maps::redirect(port),
-            Ok(Verdict::Everyone(network)) => maps::flood(network),
+        let to = Cell::new(0);
+        match receive(&ctx, &to) {
+            Ok(Verdict::Port) => maps::redirect(to.get()),
+            Ok(Verdict::Everyone) => maps::flood(to.get()),
             Ok(Verdict::Pass) => {
                 count::counter(Counter::Passed);
                 XDP_PASS
@@ -83,7 +93,7 @@ mod program {
     }
 
     #[inline(always)]
-    fn receive(ctx: &XdpContext) -> Result<Verdict, Drop> {
+    fn receive(ctx: &XdpContext, to: &Cell<u32>) -> Result<Verdict, Drop> {
         let length = length(ctx);
         let ifindex = ctx.ingress_ifindex() as u32;
         let frame = match Frame::read(&Packet(ctx)) {
@@ -101,7 +111,13 @@ mod program {
             return Err(Drop::NoLeg);
         };
         count::received(traffic, length);
-        let ingress = Ingress { frame, attachment, own_tag, length };
+        let ingress = Ingress {
+            frame,
+            attachment,
+            own_tag,
+            length,
+            to,
+        };
         let verdict = forward(ctx, &ingress);
         count::done(traffic);
         verdict
@@ -124,20 +140,27 @@ mod program {
     /// attachment counts as its own, so that its PCP is kept and it does not pile up.
     #[inline(always)]
     fn attachment(ifindex: u32, frame: &Frame) -> Option<(&'static Attachment, bool)> {
-        let untagged = AttachmentKey { ifindex, tpid: 0, vid: 0 };
+        let untagged = AttachmentKey {
+            ifindex,
+            tpid: 0,
+            vid: 0,
+        };
         let Some(tag) = frame.outer else {
             return maps::attachment(&untagged).map(|attachment| (attachment, false));
         };
         if tag.vid() == 0 {
             return maps::attachment(&untagged).map(|attachment| (attachment, true));
         }
-        let tagged = AttachmentKey { ifindex, tpid: tag.tpid, vid: tag.vid() };
+        let tagged = AttachmentKey {
+            ifindex,
+            tpid: tag.tpid,
+            vid: tag.vid(),
+        };
         match maps::attachment(&tagged) {
             Some(attachment) => Some((attachment, true)),
             None => maps::attachment(&untagged).map(|attachment| (attachment, false)),
         }
     }
-
 }
 
 #[cfg(target_arch = "bpf")]

@@ -8,9 +8,9 @@ use aya_ebpf::{
     maps::{Array, DevMap, HashMap, PerCpuArray, RingBuf},
 };
 use switch_ebpf::abi::{
-    Attachment, AttachmentKey, Binding, BindingKey, Counter, DEFAULT_MAX_FLOWS, Drop, FlowTraffic, Forwarded,
-    Label, Leg, MAX_NETWORKS, MAX_PORTS, MAX_SITES, MAX_SITES_OF_NETWORK, Meta, Network, Port,
-    Traffic, agent, traffic,
+    Attachment, AttachmentKey, Binding, BindingKey, Counter, DEFAULT_MAX_FLOWS, Drop, FlowTraffic,
+    Forwarded, Label, Leg, MAX_NETWORKS, MAX_PORTS, MAX_SITES, MAX_SITES_OF_NETWORK, Meta, Network,
+    Port, Traffic, agent, traffic,
 };
 
 use crate::atomic::Shared;
@@ -101,7 +101,9 @@ pub fn network(network: u32) -> Option<&'static Network> {
 #[inline(always)]
 pub fn flood_due(network: u32) -> Option<Shared> {
     // SAFETY: an element of an array map, which only `up` writes.
-    FLOOD_DUE.get_ptr_mut(network).map(|at| unsafe { Shared::new(at) })
+    FLOOD_DUE
+        .get_ptr_mut(network)
+        .map(|at| unsafe { Shared::new(at) })
 }
 
 /// Where an address is.
@@ -122,7 +124,9 @@ pub fn flow_traffic(slot: u32) -> Option<*mut FlowTraffic> {
 #[inline(always)]
 pub fn queued(slot: u32) -> Option<Shared> {
     // SAFETY: an element of an array map, which only `miss` writes.
-    QUEUED.get_ptr_mut(slot).map(|at| unsafe { Shared::new(at) })
+    QUEUED
+        .get_ptr_mut(slot)
+        .map(|at| unsafe { Shared::new(at) })
 }
 
 /// Traffic counters of an attachment on this CPU.
@@ -158,16 +162,18 @@ pub fn heartbeat_ns() -> u64 {
 /// Sends the frame out of a port.
 #[inline(always)]
 pub fn redirect(port: u32) -> u32 {
-    EGRESS.redirect(port, u64::from(XDP_DROP)).unwrap_or(XDP_DROP)
+    EGRESS
+        .redirect(port, u64::from(XDP_DROP))
+        .unwrap_or(XDP_DROP)
 }
 
 /// Sends a copy of the frame to every site of a network.
 #[inline(always)]
 pub fn flood(network: u32) -> u32 {
     match FLOOD.get(network) {
-        Some(sites) => {
-            sites.redirect(0, u64::from(BPF_F_BROADCAST | XDP_DROP)).unwrap_or(XDP_DROP)
-        }
+        Some(sites) => sites
+            .redirect(0, u64::from(BPF_F_BROADCAST | XDP_DROP))
+            .unwrap_or(XDP_DROP),
         None => XDP_DROP,
     }
 }

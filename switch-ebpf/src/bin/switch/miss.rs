@@ -45,7 +45,7 @@ fn header(ingress: &Ingress<'_>, kind: u32) -> MissHeader {
 /// Hands the frame to the agent.
 #[inline(always)]
 pub fn to_agent(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32) -> Result<(), Drop> {
-    if submit(ctx.ctx, &header(ingress, kind), None) {
+    if submit(ctx.ctx, &header(ingress, kind), Shared::none()) {
         count::counter(Counter::Misses);
         Ok(())
     } else {
@@ -55,15 +55,13 @@ pub fn to_agent(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32) -> Result<()
 
 /// Hands the frame to the agent behind others of its address, and counts it as such in `queued`.
 #[inline(always)]
-pub fn behind_others(
-    ctx: &XdpContext,
-    ingress: &Ingress<'_>,
-    slot: u32,
-    queued: Shared,
-) -> Queued {
-    let header = MissHeader { slot, ..header(ingress, KIND_QUEUED) };
+pub fn behind_others(ctx: &XdpContext, ingress: &Ingress<'_>, slot: u32, queued: Shared) -> Queued {
+    let header = MissHeader {
+        slot,
+        ..header(ingress, KIND_QUEUED)
+    };
     let alive = header.time_ns.saturating_sub(maps::heartbeat_ns()) < AGENT_IS_GONE_NS;
-    if alive && submit(ctx.ctx, &header, Some(queued)) {
+    if alive && submit(ctx.ctx, &header, queued) {
         count::counter(Counter::Queued);
         Queued::Taken
     } else {
@@ -74,9 +72,10 @@ pub fn behind_others(
 /// Puts header and frame into the ring, in a record of the smallest class that holds them: the
 /// verifier wants to know the size of a record beforehand.
 ///
-/// A function of its own, as the stack of the one that decides is small.
+/// A function of its own, as the stack of the one that decides is small. (`queued` is no `Option`,
+/// whose two registers the verifier wants set even where there is nothing in the second.)
 #[inline(never)]
-fn submit(ctx: *mut xdp_md, header: &MissHeader, queued: Option<Shared>) -> bool {
+fn submit(ctx: *mut xdp_md, header: &MissHeader, queued: Shared) -> bool {
     match header.length {
         0..=128 => put::<128>(ctx, header, queued),
         129..=576 => put::<576>(ctx, header, queued),
@@ -89,12 +88,14 @@ fn submit(ctx: *mut xdp_md, header: &MissHeader, queued: Option<Shared>) -> bool
 }
 
 #[inline(always)]
-fn put<const N: usize>(ctx: *mut xdp_md, header: &MissHeader, queued: Option<Shared>) -> bool {
-    let Some(mut record) = maps::misses().reserve::<Record<N>>(0) else { return false };
+fn put<const N: usize>(ctx: *mut xdp_md, header: &MissHeader, queued: Shared) -> bool {
+    let Some(mut record) = maps::misses().reserve::<Record<N>>(0) else {
+        return false;
+    };
     let at = record.as_mut_ptr();
     // SAFETY: `at` points to a whole record.
     unsafe { (&raw mut (*at).header).write(*header) };
-    if let Some(queued) = queued {
+    if !queued.is_none() {
         // Only now, when the record has its place: what is counted here is in the ring.
         // SAFETY: as above.
         unsafe { (&raw mut (*at).header.number).write(queued.increment()) };

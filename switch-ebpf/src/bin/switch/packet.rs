@@ -37,7 +37,11 @@ pub fn length(ctx: &XdpContext) -> usize {
 #[inline(always)]
 fn pointer<T>(ctx: &XdpContext, offset: usize) -> Option<*mut T> {
     let start = ctx.data() + offset;
-    if start + size_of::<T>() > ctx.data_end() { None } else { Some(start as *mut T) }
+    if start + size_of::<T>() > ctx.data_end() {
+        None
+    } else {
+        Some(start as *mut T)
+    }
 }
 
 #[inline(always)]
@@ -56,7 +60,11 @@ fn write<const N: usize>(ctx: &XdpContext, offset: usize, bytes: [u8; N]) -> Res
 #[inline(always)]
 fn adjust_head(ctx: *mut xdp_md, by: i32) -> Result<(), Drop> {
     // SAFETY: `ctx` is the program's context. Every pointer into the frame is made anew after this.
-    if unsafe { bpf_xdp_adjust_head(ctx, by) } == 0 { Ok(()) } else { Err(Drop::NoHeadroom) }
+    if unsafe { bpf_xdp_adjust_head(ctx, by) } == 0 {
+        Ok(())
+    } else {
+        Err(Drop::NoHeadroom)
+    }
 }
 
 /// Changes the outer tag. The MACs are copied out before anything moves.

@@ -47,7 +47,10 @@ fn bound(
     ingress: &Ingress<'_>,
     address: Address,
 ) -> Option<Result<Verdict, Drop>> {
-    let key = BindingKey { network: ingress.attachment.network, address };
+    let key = BindingKey {
+        network: ingress.attachment.network,
+        address,
+    };
     let binding = maps::binding(&key)?;
     let slot = binding.slot;
     let Some(leg) = maps::site(binding.site) else {
@@ -78,13 +81,19 @@ fn unknown(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop> {
 
 #[inline(always)]
 fn within_limit(network: &Network, id: u32) -> bool {
-    let Some(due) = maps::flood_due(id) else { return false };
-    let limit =
-        Limit { interval_ns: network.flood_interval_ns, burst_ns: network.flood_burst_ns };
+    let Some(due) = maps::flood_due(id) else {
+        return false;
+    };
+    let limit = Limit {
+        interval_ns: network.flood_interval_ns,
+        burst_ns: network.flood_burst_ns,
+    };
     for _ in 0..LIMIT_TRIES {
         let before = due.load();
         // SAFETY: a helper without arguments.
-        let Some(after) = limit.pass(before, unsafe { bpf_ktime_get_ns() }) else { return false };
+        let Some(after) = limit.pass(before, unsafe { bpf_ktime_get_ns() }) else {
+            return false;
+        };
         if due.replace(before, after) {
             return true;
         }
@@ -106,6 +115,10 @@ fn everyone(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop> {
         return miss::to_agent(ctx, ingress, KIND_FLOOD).map(|()| Verdict::Taken);
     }
     let placeholder = Some((TPID_8021Q, 0));
-    retag(ctx, Retag::between(ingress.frame.outer, ingress.own_tag, placeholder))?;
-    Ok(Verdict::Everyone(id))
+    retag(
+        ctx,
+        Retag::between(ingress.frame.outer, ingress.own_tag, placeholder),
+    )?;
+    ingress.to.set(id);
+    Ok(Verdict::Everyone)
 }
