@@ -205,8 +205,7 @@ impl Switch {
             .iter()
             .map(|(name, link)| (name.clone(), link.clone(), 0))
             .collect();
-        let topology = Topology::apply(config, &without_mode, pins, &mut tables)?;
-        programs.flood(pins, &topology)?;
+        Topology::apply(config, &without_mode, pins, &mut tables)?;
         let mut attached = Vec::new();
         for (name, link) in links {
             let at = programs.attach(pins, &name, &link, config.xdp_mode)?;

@@ -17,7 +17,9 @@ const LATER: Duration = Duration::from_secs(20);
 const VM_MAC: Mac = [0x52, 0x54, 0, 0, 0, 13];
 const VM_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 13);
 const VM_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 13);
-const RUN: [&str; 7] = ["run", "--client", "c0", "--site", "dc1=t0:1", "--site", "dc2=t0:2"];
+const RUN: [&str; 7] = [
+    "run", "--client", "c0", "--site", "dc1=t0:1", "--site", "dc2=t0:2",
+];
 
 fn start() -> Result<(Lab, Vm, Agent)> {
     let lab = Lab::fig1()?;
@@ -46,7 +48,10 @@ fn stream(from: &Endpoint, to: &Endpoint) -> Result<(UdpReceiver, UdpSender)> {
 #[test]
 fn a_vm_is_learned_and_both_ways_carry_tcp() -> Result<()> {
     let (lab, vm, agent) = start()?;
-    for (client, server) in [(lab.client.v4(4000), vm.v4(80)), (lab.client.v6(4000), vm.v6(80))] {
+    for (client, server) in [
+        (lab.client.v4(4000), vm.v4(80)),
+        (lab.client.v6(4000), vm.v6(80)),
+    ] {
         ping(&client, &server, SOON).context("client to VM")?;
         let transfer = download(&server, &client, 5_000_000, LATER)?;
         assert_eq!(transfer.bytes, 5_000_000);
@@ -72,7 +77,10 @@ fn the_first_packet_from_the_new_place_moves_both_rules_and_nothing_is_lost() ->
         lab.migrate(&mut vm, 1)?;
     }
     let moved = poll_until(SOON, "the move", || {
-        flow(&agent, "10.0.0.13").ok().flatten().filter(|flow| flow["site"] == "dc2")
+        flow(&agent, "10.0.0.13")
+            .ok()
+            .flatten()
+            .filter(|flow| flow["site"] == "dc2")
     })?;
     assert_eq!(moved["previous_site"], "dc1");
     assert_eq!(moved["uplink"]["instruction"]["vlan"], 2);
@@ -80,7 +88,10 @@ fn the_first_packet_from_the_new_place_moves_both_rules_and_nothing_is_lost() ->
     let before = receiver.received();
     receiver.wait_for(before + 200, SOON)?;
     let report = receiver.finish(sender.stop()?, SOON)?;
-    ensure!(report.is_perfect(), "VM to client across the move: {report}");
+    ensure!(
+        report.is_perfect(),
+        "VM to client across the move: {report}"
+    );
     ping(&client, &server, SOON).context("client to VM at its new place")?;
     let stats = stats(&agent)?;
     assert_eq!(stats["moves"], 1);
@@ -97,7 +108,10 @@ fn killing_the_agent_costs_no_frame_and_the_next_one_takes_over() -> Result<()> 
     agent.kill9()?;
     let at_kill = receiver.received();
     receiver.wait_for(at_kill + 1000, SOON)?;
-    ensure!(flow(&agent, "10.0.0.13")?.is_some(), "flows are shown from the pinned maps");
+    ensure!(
+        flow(&agent, "10.0.0.13")?.is_some(),
+        "flows are shown from the pinned maps"
+    );
     let mut agent = agent.restart(&RUN)?;
     agent.wait_ready(SOON)?;
     let adopted = receiver.received();
@@ -112,7 +126,11 @@ fn killing_the_agent_costs_no_frame_and_the_next_one_takes_over() -> Result<()> 
 #[test]
 fn a_clean_end_puts_the_ports_back() -> Result<()> {
     let (lab, _vm, mut agent) = start()?;
-    ensure!(agent.interrupt(SOON)?.success(), "the agent ends with 0: {}", agent.stderr());
+    ensure!(
+        agent.interrupt(SOON)?.success(),
+        "the agent ends with 0: {}",
+        agent.stderr()
+    );
     let link = lab.switch.link("t0")?;
     ensure!(link.up, "t0 was up before and still is");
     let output = agent.cli(&["flows"])?;
@@ -126,12 +144,24 @@ fn an_operator_moves_and_mistakes_have_a_line_and_a_status() -> Result<()> {
     agent.cli_ok(&["bind", "10.0.0.77", "--site", "dc1", "--static"])?;
     agent.cli_ok(&["move", "10.0.0.77", "--site", "dc2"])?;
     let bound = flow(&agent, "10.0.0.77")?.context("the bound address")?;
-    assert_eq!((&bound["site"], &bound["state"]), (&"dc2".into(), &"static".into()));
+    assert_eq!(
+        (&bound["site"], &bound["state"]),
+        (&"dc2".into(), &"static".into())
+    );
     let unknown = agent.cli(&["move", "10.0.0.77", "--site", "dc9"])?;
     assert_eq!(unknown.status.code(), Some(1));
     let line = String::from_utf8_lossy(&unknown.stderr).into_owned();
-    ensure!(line.contains("there is no site dc9") && line.lines().count() == 1, "{line}");
-    assert_eq!(agent.cli(&["move", "nonsense", "--site", "dc1"])?.status.code(), Some(2));
+    ensure!(
+        line.contains("there is no site dc9") && line.lines().count() == 1,
+        "{line}"
+    );
+    assert_eq!(
+        agent
+            .cli(&["move", "nonsense", "--site", "dc1"])?
+            .status
+            .code(),
+        Some(2)
+    );
     agent.cli_ok(&["unbind", "10.0.0.77"])?;
     ensure!(flow(&agent, "10.0.0.77")?.is_none(), "it is forgotten");
     Ok(())

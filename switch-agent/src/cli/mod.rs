@@ -11,17 +11,33 @@ use crate::{
     types::{InstanceName, SiteName, VmAddress},
 };
 
+/// The help of `run` would mix these options with its own otherwise.
+const EVERYWHERE: &str = "Options of every command";
+
 /// A network switch that follows live-migrated virtual machines across data
 /// centres by itself.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 pub struct Cli {
     /// Which switch on this box is meant; each runs under a name of its own
-    #[arg(long, global = true, value_name = "NAME", default_value_t)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        default_value_t,
+        help_heading = EVERYWHERE
+    )]
     pub instance: InstanceName,
 
     /// The least important messages to log
-    #[arg(long, global = true, value_name = "LEVEL", value_enum, default_value_t)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        value_enum,
+        default_value_t,
+        help_heading = EVERYWHERE
+    )]
     pub log_level: LogLevel,
 
     /// How messages are written to stderr
@@ -30,7 +46,8 @@ pub struct Cli {
         global = true,
         value_name = "FORMAT",
         value_enum,
-        default_value_t
+        default_value_t,
+        help_heading = EVERYWHERE
     )]
     pub log_format: LogFormat,
 

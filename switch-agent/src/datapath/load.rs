@@ -4,28 +4,22 @@ use std::path::Path;
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
-    maps::{Array, ArrayOfMaps, DevMapHash, Map, MapData, MapError},
+    maps::{Array, Map, MapData, MapError},
     programs::{
         Xdp, XdpMode,
         links::{FdLink, LinkError, PinnedLink},
         xdp::XdpLink,
     },
 };
-use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_DEVMAP_HASH;
-use switch_ebpf::abi::{
-    DEFAULT_MAX_FLOWS, LAYOUT_VERSION, MAX_SITES_OF_NETWORK, MODE_GENERIC, MODE_NATIVE, Meta, names,
-};
+use switch_ebpf::abi::{DEFAULT_MAX_FLOWS, LAYOUT_VERSION, MODE_GENERIC, MODE_NATIVE, Meta, names};
 
-use super::{DatapathError, Pins, PortEntry, Topology, tables};
+use super::{DatapathError, Pins, tables};
 use crate::{config, net::link::Link, types::PortName};
 
 static SWITCH: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/switch"));
-static FLOOD: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flood"));
 
 /// Name of the program of every port.
 const SWITCH_PROGRAM: &str = "switch";
-/// Name of the program of a site's entry in the flood map.
-const FLOOD_PROGRAM: &str = "flood";
 
 /// The loaded programs. The kernel keeps what is attached when this is dropped.
 pub struct Programs {
@@ -49,7 +43,7 @@ impl Programs {
     /// # Errors
     /// What is pinned has another layout or another size; the kernel refuses a program.
     pub fn load(pins: &Pins, max_flows: Option<u32>) -> Result<Self, DatapathError> {
-        if SWITCH.is_empty() || FLOOD.is_empty() {
+        if SWITCH.is_empty() {
             return Err(DatapathError::NotBuilt);
         }
         let found = tables::pinned(pins)?;
@@ -79,7 +73,6 @@ impl Programs {
 
         let mut loader = EbpfLoader::new();
         loader.default_map_pin_directory(pins.maps());
-        loader.map_pin_path(names::FLOOD, pins.map(names::FLOOD));
         for map in [
             names::BINDINGS,
             names::FLOW_TRAFFIC,
@@ -151,62 +144,6 @@ impl Programs {
             adopted: false,
         })
     }
-
-    /// Fills the network's flood map: each site's device, with a program that writes its tag.
-    ///
-    /// The map is made anew and put in place of the former one at once.
-    pub fn flood(&self, pins: &Pins, topology: &Topology) -> Result<(), DatapathError> {
-        let writing = |source| DatapathError::Map {
-            verb: "fill the flood map",
-            source,
-        };
-        let inner = aya_obj::Map::new_from_params(
-            BPF_MAP_TYPE_DEVMAP_HASH as u32,
-            4,
-            8,
-            MAX_SITES_OF_NETWORK,
-            0,
-        );
-        let inner = MapData::create(inner, "flood", None).map_err(writing)?;
-        let mut inner = DevMapHash::try_from(Map::DevMapHash(inner)).map_err(writing)?;
-        for entry in &topology.sites {
-            let mut loader = EbpfLoader::new();
-            loader.default_map_pin_directory(pins.maps());
-            let (traffic, max_frame) = (entry.leg.traffic, entry.leg.max_frame);
-            let (tpid, vid) = (entry.leg.tpid, entry.leg.vid);
-            loader.override_global("SITE_TRAFFIC", &traffic, true);
-            loader.override_global("SITE_MAX_FRAME", &max_frame, true);
-            loader.override_global("SITE_TPID", &tpid, true);
-            loader.override_global("SITE_VID", &vid, true);
-            let mut flood = loader.load(FLOOD)?;
-            let program = xdp(&mut flood, FLOOD_PROGRAM)?;
-            let failed = |source| DatapathError::Program {
-                program: FLOOD_PROGRAM,
-                source,
-            };
-            program.load().map_err(failed)?;
-            let ifindex = port(topology, entry.leg.port).map_or(0, |port| port.link.index);
-            let fd = program.fd().map_err(failed)?;
-            inner
-                .insert(entry.id, ifindex, Some(fd), 0)
-                .map_err(|source| DatapathError::Device {
-                    verb: "fill the flood map",
-                    source,
-                })?;
-        }
-        let outer = MapData::from_pin(pins.map(names::FLOOD))
-            .and_then(|data| ArrayOfMaps::try_from(Map::ArrayOfMaps(data)));
-        let mut outer: ArrayOfMaps<MapData, DevMapHash<MapData>> =
-            outer.map_err(|source| DatapathError::Open {
-                map: names::FLOOD,
-                source,
-            })?;
-        outer.set(topology.network, &inner, 0).map_err(writing)
-    }
-}
-
-fn port(topology: &Topology, index: u32) -> Option<&PortEntry> {
-    topology.ports.iter().find(|port| port.index == index)
 }
 
 fn xdp<'a>(object: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, DatapathError> {

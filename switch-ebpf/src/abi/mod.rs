@@ -22,8 +22,6 @@ pub const MAX_PORTS: u32 = 256;
 pub const MAX_SITES: u32 = 1024;
 /// The most networks of one switch.
 pub const MAX_NETWORKS: u32 = 256;
-/// The most sites of one network.
-pub const MAX_SITES_OF_NETWORK: u32 = 64;
 /// How many bindings a flow table holds unless it is told otherwise.
 pub const DEFAULT_MAX_FLOWS: u32 = 65_536;
 
@@ -39,8 +37,6 @@ pub mod names {
     pub const SITES: &str = "SITES";
     /// Network id → [`Network`](super::Network).
     pub const NETWORKS: &str = "NETWORKS";
-    /// Network id → a map of its sites' devices, each with the program that writes the site's tag.
-    pub const FLOOD: &str = "FLOOD";
     /// Network id → when the next frame to an unknown station is due (`u64`).
     pub const FLOOD_DUE: &str = "FLOOD_DUE";
     /// [`BindingKey`](super::BindingKey) → [`Binding`](super::Binding).
@@ -74,13 +70,12 @@ pub mod names {
     /// Port index → [`Label`](super::Label).
     pub const PORT_NAMES: &str = "PORT_NAMES";
     /// Every map that is pinned.
-    pub const PINNED: [&str; 22] = [
+    pub const PINNED: [&str; 21] = [
         PORTS,
         EGRESS,
         ATTACHMENTS,
         SITES,
         NETWORKS,
-        FLOOD,
         FLOOD_DUE,
         BINDINGS,
         FLOW_TRAFFIC,

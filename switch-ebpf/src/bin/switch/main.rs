@@ -51,8 +51,6 @@ mod program {
     pub enum Verdict {
         /// It leaves by the port of this index.
         Port,
-        /// A copy of it leaves for each site of the network of this id.
-        Everyone,
         /// It stays the host's.
         Pass,
         /// The agent has it.
@@ -69,7 +67,7 @@ mod program {
         pub own_tag: bool,
         /// The whole frame's length in bytes.
         pub length: usize,
-        /// Where it goes, once that is known: a port's index or a network's id.
+        /// The index of the port it leaves by, once that is known.
         pub to: &'a Cell<u32>,
     }
 
@@ -79,7 +77,6 @@ mod program {
         let to = Cell::new(0);
         match receive(&ctx, &to) {
             Ok(Verdict::Port) => maps::redirect(to.get()),
-            Ok(Verdict::Everyone) => maps::flood(to.get()),
             Ok(Verdict::Pass) => {
                 count::counter(Counter::Passed);
                 XDP_PASS
@@ -103,7 +100,8 @@ mod program {
                 return Err(reason);
             }
         };
-        let Some((attachment, own_tag)) = attachment(ifindex, &frame) else {
+        let mut own_tag = false;
+        let Some(attachment) = attachment(ifindex, &frame, &mut own_tag) else {
             count::stray(ifindex, length);
             return Ok(Verdict::Pass);
         };
@@ -135,31 +133,33 @@ mod program {
         }
     }
 
-    /// The attachment that a frame belongs to, and whether the frame's outer tag is its own: the
-    /// one of the outer tag, else the port's untagged one. A priority tag in front of an untagged
-    /// attachment counts as its own, so that its PCP is kept and it does not pile up.
+    /// The attachment that a frame belongs to: the one of its outer tag, else the port's untagged
+    /// one. `own_tag` says whether the outer tag is the attachment's own. A priority tag in front of
+    /// an untagged attachment counts as such, so that its PCP is kept and it does not pile up.
     #[inline(always)]
-    fn attachment(ifindex: u32, frame: &Frame) -> Option<(&'static Attachment, bool)> {
+    fn attachment(ifindex: u32, frame: &Frame, own_tag: &mut bool) -> Option<&'static Attachment> {
         let untagged = AttachmentKey {
             ifindex,
             tpid: 0,
             vid: 0,
         };
-        let Some(tag) = frame.outer else {
-            return maps::attachment(&untagged).map(|attachment| (attachment, false));
-        };
-        if tag.vid() == 0 {
-            return maps::attachment(&untagged).map(|attachment| (attachment, true));
+        *own_tag = false;
+        if let Some(tag) = frame.outer {
+            *own_tag = true;
+            if tag.vid() != 0 {
+                let tagged = AttachmentKey {
+                    ifindex,
+                    tpid: tag.tpid,
+                    vid: tag.vid(),
+                };
+                let found = maps::attachment(&tagged);
+                if found.is_some() {
+                    return found;
+                }
+                *own_tag = false;
+            }
         }
-        let tagged = AttachmentKey {
-            ifindex,
-            tpid: tag.tpid,
-            vid: tag.vid(),
-        };
-        match maps::attachment(&tagged) {
-            Some(attachment) => Some((attachment, true)),
-            None => maps::attachment(&untagged).map(|attachment| (attachment, false)),
-        }
+        maps::attachment(&untagged)
     }
 }
 

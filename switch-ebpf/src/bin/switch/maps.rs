@@ -2,15 +2,14 @@
 //! `switch_ebpf::abi`.
 
 use aya_ebpf::{
-    bindings::{BPF_F_BROADCAST, xdp_action::XDP_DROP},
-    btf_maps,
-    macros::{btf_map, map},
+    bindings::xdp_action::XDP_DROP,
+    macros::map,
     maps::{Array, DevMap, HashMap, PerCpuArray, RingBuf},
 };
 use switch_ebpf::abi::{
     Attachment, AttachmentKey, Binding, BindingKey, Counter, DEFAULT_MAX_FLOWS, Drop, FlowTraffic,
-    Forwarded, Label, Leg, MAX_NETWORKS, MAX_PORTS, MAX_SITES, MAX_SITES_OF_NETWORK, Meta, Network,
-    Port, Traffic, agent, traffic,
+    Forwarded, Label, Leg, MAX_NETWORKS, MAX_PORTS, MAX_SITES, Meta, Network, Port, Traffic, agent,
+    traffic,
 };
 
 use crate::atomic::Shared;
@@ -29,11 +28,6 @@ static ATTACHMENTS: HashMap<AttachmentKey, Attachment> =
 static SITES: Array<Leg> = Array::pinned(MAX_SITES, 0);
 #[map]
 static NETWORKS: Array<Network> = Array::pinned(MAX_NETWORKS, 0);
-#[btf_map]
-static FLOOD: btf_maps::ArrayOfMaps<
-    btf_maps::DevMapHash<{ MAX_SITES_OF_NETWORK as usize }>,
-    { MAX_NETWORKS as usize },
-> = btf_maps::ArrayOfMaps::new();
 #[map]
 static FLOOD_DUE: Array<u64> = Array::pinned(MAX_NETWORKS, 0);
 /// Preallocated: whether a binding fits is known before, and an update never fails for memory.
@@ -165,15 +159,4 @@ pub fn redirect(port: u32) -> u32 {
     EGRESS
         .redirect(port, u64::from(XDP_DROP))
         .unwrap_or(XDP_DROP)
-}
-
-/// Sends a copy of the frame to every site of a network.
-#[inline(always)]
-pub fn flood(network: u32) -> u32 {
-    match FLOOD.get(network) {
-        Some(sites) => sites
-            .redirect(0, u64::from(BPF_F_BROADCAST | XDP_DROP))
-            .unwrap_or(XDP_DROP),
-        None => XDP_DROP,
-    }
 }

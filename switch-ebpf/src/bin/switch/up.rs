@@ -3,20 +3,11 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use switch_ebpf::{
     abi::{BindingKey, Counter, Drop, KIND_FLOOD, Network, UNKNOWN_FLOOD},
-    frame::{Address, Retag, TPID_8021Q, Target},
+    frame::{Address, Retag, Target},
     limit::Limit,
 };
 
-use crate::{
-    Ingress, Verdict, count,
-    down::deliver,
-    maps, miss,
-    packet::{Packet, retag},
-};
-
-/// The longest frame that the kernel may copy for each site. `xdpf_clone` (net/core/xdp.c) puts a
-/// copy into one page, and whoever makes an skb of it needs some of that page for itself.
-const COPY_MAX: usize = 3072;
+use crate::{Ingress, Verdict, count, down::deliver, maps, miss, packet::Packet};
 
 /// How often another CPU may win the race for a place under the rate limit before the frame is
 /// taken to be above it.
@@ -101,24 +92,16 @@ fn within_limit(network: &Network, id: u32) -> bool {
     false
 }
 
-/// A copy for every site of the network. All copies get room for a tag here, and each site's
-/// program in the flood map writes that site's tag into it.
+/// A copy for every site of the network, which the agent makes. The kernel could (a broadcast into a
+/// map of devices), but it runs one program for all copies that leave by one device, so that two
+/// sites on one trunk could not get each its own tag.
 #[inline(always)]
 fn everyone(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop> {
-    let id = ingress.attachment.network;
-    let network = maps::network(id).ok_or(Drop::NoLeg)?;
+    let network = maps::network(ingress.attachment.network).ok_or(Drop::NoLeg)?;
     if network.sites == 0 {
         return Err(Drop::NoLeg);
     }
+    miss::to_agent(ctx, ingress, KIND_FLOOD)?;
     count::counter(Counter::Flooded);
-    if ingress.length > COPY_MAX {
-        return miss::to_agent(ctx, ingress, KIND_FLOOD).map(|()| Verdict::Taken);
-    }
-    let placeholder = Some((TPID_8021Q, 0));
-    retag(
-        ctx,
-        Retag::between(ingress.frame.outer, ingress.own_tag, placeholder),
-    )?;
-    ingress.to.set(id);
-    Ok(Verdict::Everyone)
+    Ok(Verdict::Taken)
 }
