@@ -56,13 +56,16 @@ pub enum SwitchError {
     Learn(#[from] LearnError),
 }
 
+/// The learner's thread.
+type Thread = thread::JoinHandle<Result<(), LearnError>>;
+
 /// A switch that runs.
 pub struct Switch {
     pins: Pins,
     state: StateFile,
     changes: Vec<Changes>,
     learner: Handle,
-    thread: thread::JoinHandle<Result<(), LearnError>>,
+    thread: Thread,
     record: Arc<Record>,
     /// The ports, as they were at the start.
     pub ports: Vec<PortEntry>,
@@ -178,10 +181,6 @@ impl Switch {
         })
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "the parts of a switch, put together by its caller"
-    )]
     fn start_on(
         config: &Config,
         pins: &Pins,
@@ -189,16 +188,7 @@ impl Switch {
         earlier: &State,
         wanted: &[(PortName, Port)],
         programs: &mut Programs,
-    ) -> Result<
-        (
-            Vec<Changes>,
-            Vec<PortEntry>,
-            Handle,
-            thread::JoinHandle<Result<(), LearnError>>,
-            Arc<Record>,
-        ),
-        SwitchError,
-    > {
+    ) -> Result<(Vec<Changes>, Vec<PortEntry>, Handle, Thread, Arc<Record>), SwitchError> {
         let (changes, links) = make_ready(wanted, earlier, state)?;
         let mut tables = Tables::open(pins)?;
         let without_mode: Vec<_> = links
@@ -256,7 +246,7 @@ impl Switch {
     }
 }
 
-fn join(thread: thread::JoinHandle<Result<(), LearnError>>) -> Result<(), SwitchError> {
+fn join(thread: Thread) -> Result<(), SwitchError> {
     match thread.join() {
         Ok(ended) => Ok(ended?),
         Err(panic) => std::panic::resume_unwind(panic),

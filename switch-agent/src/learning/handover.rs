@@ -17,7 +17,10 @@
 //!
 //! This module is only the bookkeeping: counters and time come in, what to write comes out.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use switch_ebpf::abi::{BindingKey, Traffic};
 
@@ -120,16 +123,17 @@ impl Handovers {
         let mut writes = Vec::new();
         let mut settled = Vec::new();
         for (slot, handover) in &mut self.open {
-            if !cpus.contains_key(&handover.traffic) {
-                let traffic = datapath.traffic(handover.traffic)?;
-                let received = traffic.iter().map(|cpu| cpu.rx_packets).collect();
-                let done = traffic.iter().map(|cpu| cpu.done).collect();
-                cpus.insert(handover.traffic, (received, done));
-            }
-            let Some((received, done)) = cpus.get(&handover.traffic) else {
-                continue;
+            let (received, done) = match cpus.entry(handover.traffic) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let traffic = datapath.traffic(handover.traffic)?;
+                    let received = traffic.iter().map(|cpu| cpu.rx_packets).collect();
+                    let done = traffic.iter().map(|cpu| cpu.done).collect();
+                    unknown.insert((received, done))
+                }
             };
-            let over = |before: &Received| before.iter().zip(done).all(|(rx, done)| done >= rx);
+            let over =
+                |before: &Received| before.iter().zip(done.iter()).all(|(rx, done)| done >= rx);
             let left = handover.base + handover.left;
             handover.stage = match &handover.stage {
                 Stage::Written => Stage::Running(Arc::clone(received)),
