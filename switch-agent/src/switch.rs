@@ -59,6 +59,12 @@ pub enum SwitchError {
 /// The learner's thread.
 type Thread = thread::JoinHandle<Result<(), LearnError>>;
 
+/// The parts of a switch that its start puts together.
+type Parts = (Vec<Changes>, Vec<PortEntry>, Handle, Thread, Arc<Record>);
+
+/// Ports made ready: what was changed, and what they are now.
+type Ready = (Vec<Changes>, Vec<(PortName, Link)>);
+
 /// A switch that runs.
 pub struct Switch {
     pins: Pins,
@@ -188,7 +194,7 @@ impl Switch {
         earlier: &State,
         wanted: &[(PortName, Port)],
         programs: &mut Programs,
-    ) -> Result<(Vec<Changes>, Vec<PortEntry>, Handle, Thread, Arc<Record>), SwitchError> {
+    ) -> Result<Parts, SwitchError> {
         let (changes, links) = make_ready(wanted, earlier, state)?;
         let mut tables = Tables::open(pins)?;
         let without_mode: Vec<_> = links
@@ -259,7 +265,7 @@ fn make_ready(
     wanted: &[(PortName, Port)],
     earlier: &State,
     state: &StateFile,
-) -> Result<(Vec<Changes>, Vec<(PortName, Link)>), SwitchError> {
+) -> Result<Ready, SwitchError> {
     let mut plans = Vec::new();
     for (name, port) in wanted {
         let link = link::by_name(&port.name)?;
