@@ -12,11 +12,9 @@ use ipnet::IpNet;
 
 pub use check::ConfigError;
 pub use parse::{AttachmentError, parse_prefix, parse_static};
+pub use switch_ebpf::abi::DEFAULT_MAX_FLOWS;
 
 use crate::types::{NetworkName, PortName, SiteName, Tpid, Vid, VmAddress};
-
-/// How many bindings there is room for when nothing else is said.
-pub const DEFAULT_MAX_FLOWS: u32 = 65_536;
 
 /// Settings that go together: made by [`Config::new`] only, read like
 /// [`Settings`].
@@ -121,6 +119,11 @@ pub enum OnExit {
     Detach,
     /// The datapath: it forwards by the bindings it has, the next `run` takes over
     Keep,
+}
+
+/// A duration as the maps and the learning rule hold it; 584 years and more are that.
+pub fn nanoseconds(duration: Duration) -> u64 {
+    duration.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 impl Config {

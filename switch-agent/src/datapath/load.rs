@@ -100,15 +100,6 @@ impl Programs {
         &mut self.switch
     }
 
-    /// The program's id, as `bpftool prog` and netlink show it.
-    pub fn id(&mut self) -> Option<u32> {
-        xdp(&mut self.switch, SWITCH_PROGRAM)
-            .ok()?
-            .info()
-            .ok()
-            .map(|info| info.id())
-    }
-
     /// Attaches the program to a port, or replaces that of a former run in place.
     pub fn attach(
         &mut self,

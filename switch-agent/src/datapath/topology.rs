@@ -11,7 +11,7 @@ use switch_ebpf::abi::{
 
 use super::{DatapathError, Pins, Tables, tables::found};
 use crate::{
-    config::{Config, Site, Unknown},
+    config::{Config, Site, Unknown, nanoseconds},
     net::link::Link,
     types::{PortName, SiteName},
 };
@@ -202,7 +202,6 @@ fn attachment(
 }
 
 fn network(config: &Config, client: Leg, sites: u32) -> Network {
-    let nanoseconds = |d: std::time::Duration| d.as_nanos().try_into().unwrap_or(u64::MAX);
     Network {
         client,
         unknown: match config.unknown {

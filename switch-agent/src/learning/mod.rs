@@ -28,7 +28,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::{
-    config::{self, Config},
+    config::{self, Config, nanoseconds},
     datapath::{Tables, Topology},
     net::packet::SendError,
 };
@@ -125,7 +125,6 @@ pub fn start(
 
 /// The rule's policy in a configuration.
 fn policy(config: &Config) -> Policy {
-    let nanoseconds = |d: std::time::Duration| d.as_nanos().try_into().unwrap_or(u64::MAX);
     Policy {
         learn: match config.learn {
             config::Learn::Auto => Learn::Auto,
