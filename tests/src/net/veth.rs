@@ -100,8 +100,12 @@ fn create(a: End<'_>, b: End<'_>, mtu: u32) -> Result<()> {
         Ok(handle.link().add(message).execute().await?)
     })?;
     for end in [a, b] {
-        ethtool::set_features(end.namespace, end.name, RECIPE)?;
         end.namespace.set_up(end.name)?;
+    }
+    // Only now: `veth_set_features` makes the other end a target for redirects when GRO comes on,
+    // but not on a link that is down, and `veth_open` looks after its own end only.
+    for end in [a, b] {
+        ethtool::set_features(end.namespace, end.name, RECIPE)?;
     }
     for end in [a, b] {
         end.namespace.wait_running(end.name)?;
