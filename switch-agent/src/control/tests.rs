@@ -14,7 +14,7 @@ use std::{
 use super::{fake::Running, socket::bind_socket_in, *};
 use crate::{
     api::{
-        Event, EventKind, Request, Response,
+        Event, EventKind, Order, Response,
         tests::{flow, stats},
     },
     types::{NetworkName, SiteName, VmAddress},
@@ -180,7 +180,8 @@ fn bad_requests_get_an_error_each() {
             "the request has no end",
         ),
         (
-            b"{\"instance\":\"default\",\"request\":\"unbind\",\"address\":\"::\"}\n",
+            br#"{"instance":"default","request":"order","order":{"verb":"unbind","address":"::"}}
+"#,
             ":: cannot be a virtual machine's address",
         ),
         (
