@@ -8,16 +8,16 @@ use futures::future::BoxFuture;
 use thiserror::Error;
 
 use crate::{
-    api::{Flow, Stats},
+    api::{Flow, Order, Stats},
     config::Config,
     control::{Backend, Journal},
     datapath::{DatapathError, Names, Pins, PortEntry, Programs, Tables, Topology, open_misses},
-    learning::{self, Handle, LearnError, Order, Record},
+    learning::{self, Handle, LearnError, Record},
     net::link::{self, Link},
     ports::{self, Changes, KernelError, Port, PortError, PortRole},
     report,
     state::{State, StateError, StateFile},
-    types::{InstanceName, PortName, SiteName, Tpid, VmAddress},
+    types::{InstanceName, PortName, Tpid},
 };
 
 /// What a switch needs to be allowed: links and offloads, raw sockets, BPF.
@@ -359,29 +359,8 @@ impl Backend for Control {
         })
     }
 
-    fn bind(
-        &self,
-        address: VmAddress,
-        site: SiteName,
-        pinned: bool,
-    ) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(self.learner.order(Order::Bind {
-            address,
-            site,
-            pinned,
-        }))
-    }
-
-    fn move_(&self, address: VmAddress, site: SiteName) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(self.learner.order(Order::Move { address, site }))
-    }
-
-    fn unbind(&self, address: VmAddress) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(self.learner.order(Order::Unbind { address }))
-    }
-
-    fn release(&self, address: VmAddress) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(self.learner.order(Order::Release { address }))
+    fn order(&self, order: Order) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(self.learner.order(order))
     }
 
     fn journal(&self) -> &Journal {

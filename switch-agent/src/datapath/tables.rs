@@ -29,7 +29,7 @@ pub struct Tables {
     counters: PerCpuArray<MapData, u64>,
     heartbeat: Array<MapData, u64>,
     agent: Array<MapData, u64>,
-    agent_flows: Array<MapData, Forwarded>,
+    agent_flows: Array<MapData, FlowTraffic>,
     agent_traffic: Array<MapData, Forwarded>,
 }
 
@@ -101,27 +101,17 @@ impl Tables {
         let zeroes = vec![FlowTraffic::default(); cpus];
         let zeroes = aya::maps::PerCpuValues::try_from(zeroes)?;
         self.flow_traffic.set(slot, zeroes, 0)?;
-        self.agent_flows.set(slot, Forwarded::default(), 0)
+        self.agent_flows.set(slot, FlowTraffic::default(), 0)
     }
 
     /// A binding's traffic, over all CPUs and the agent.
     pub fn flow_traffic(&self, slot: u32) -> Result<FlowTraffic, MapError> {
         let agent = self.agent_flows.get(&slot, 0)?;
-        let start = FlowTraffic {
-            down_packets: agent.packets,
-            down_bytes: agent.bytes,
-            ..FlowTraffic::default()
-        };
         Ok(self
             .flow_traffic
             .get(&slot, 0)?
             .iter()
-            .fold(start, |sum, cpu| FlowTraffic {
-                up_packets: sum.up_packets + cpu.up_packets,
-                up_bytes: sum.up_bytes + cpu.up_bytes,
-                down_packets: sum.down_packets + cpu.down_packets,
-                down_bytes: sum.down_bytes + cpu.down_bytes,
-            }))
+            .fold(agent, |sum, cpu| together(&sum, cpu)))
     }
 
     /// How many frames have ever queued up under a slot.
@@ -176,8 +166,8 @@ impl Tables {
     }
 
     /// Adds frames that the agent sent for a binding.
-    pub fn add_agent_flow(&mut self, slot: u32, sent: Forwarded) -> Result<(), MapError> {
-        add(&mut self.agent_flows, slot, |sum| plus(sum, sent))
+    pub fn add_agent_flow(&mut self, slot: u32, sent: &FlowTraffic) -> Result<(), MapError> {
+        add(&mut self.agent_flows, slot, |sum| together(&sum, sent))
     }
 
     /// Adds frames that the agent sent out of an attachment.
@@ -188,6 +178,16 @@ impl Tables {
     /// Says that the agent lives, for the datapath to hear.
     pub fn set_heartbeat(&mut self, now_ns: u64) -> Result<(), MapError> {
         self.heartbeat.set(0, now_ns, 0)
+    }
+}
+
+fn together(a: &FlowTraffic, b: &FlowTraffic) -> FlowTraffic {
+    FlowTraffic {
+        up_packets: a.up_packets + b.up_packets,
+        up_bytes: a.up_bytes + b.up_bytes,
+        down_packets: a.down_packets + b.down_packets,
+        down_bytes: a.down_bytes + b.down_bytes,
+        down_last_ns: a.down_last_ns.max(b.down_last_ns),
     }
 }
 

@@ -3,11 +3,15 @@
 //! One thread owns all of it and is the only one that writes bindings, so that there is nothing to
 //! lock. Others reach it through [`Handle`].
 
+mod decide;
+mod flow_table;
 mod handover;
+mod idle;
 mod learner;
 mod operator;
 mod outbox;
 mod record;
+mod refusals;
 mod slots;
 
 use std::{
@@ -21,13 +25,13 @@ use std::{
 
 use aya::maps::{MapData, MapError, RingBuf};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-pub use operator::Order;
 pub use record::Record;
 use switch_ebpf::rule::{Learn, Policy};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::{
+    api::Order,
     config::{self, Config, nanoseconds},
     datapath::{Tables, Topology},
     net::packet::SendError,

@@ -64,6 +64,8 @@ counted! {
         NoHeadroom = "no-headroom",
         /// The miss ring was full, so that the agent never saw the frame.
         MissLost = "miss-lost",
+        /// For every site, but floods had their half of the miss ring full.
+        FloodLost = "flood-lost",
     }
 }
 

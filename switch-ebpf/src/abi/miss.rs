@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub const KIND_UNDECIDED: u32 = 1;
 /// [`MissHeader::kind`]: a frame from a site of a bound address, behind others of that address.
 pub const KIND_QUEUED: u32 = 2;
-/// [`MissHeader::kind`]: a frame from the client for every site, too long for the datapath to copy.
+/// [`MissHeader::kind`]: a frame from the client for every site, which the agent copies.
 pub const KIND_FLOOD: u32 = 3;
 
 /// What the datapath knows of a frame that it hands to the agent.

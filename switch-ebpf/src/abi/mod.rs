@@ -22,6 +22,8 @@ pub const MAX_PORTS: u32 = 256;
 pub const MAX_SITES: u32 = 1024;
 /// The most networks of one switch.
 pub const MAX_NETWORKS: u32 = 256;
+/// Bytes of the miss ring.
+pub const MISS_RING: u32 = 1 << 25;
 /// How many bindings a flow table holds unless it is told otherwise.
 pub const DEFAULT_MAX_FLOWS: u32 = 65_536;
 
@@ -59,7 +61,7 @@ pub mod names {
     pub const HEARTBEAT: &str = "HEARTBEAT";
     /// Index of [`agent`](super::agent) → `u64`, counted by the agent.
     pub const AGENT: &str = "AGENT";
-    /// Slot → [`Forwarded`](super::Forwarded), counted by the agent.
+    /// Slot → [`FlowTraffic`](super::FlowTraffic), counted by the agent.
     pub const AGENT_FLOWS: &str = "AGENT_FLOWS";
     /// [`traffic`](super::traffic) index → [`Forwarded`](super::Forwarded), counted by the agent.
     pub const AGENT_TRAFFIC: &str = "AGENT_TRAFFIC";
@@ -301,16 +303,18 @@ shared! {
         pub reserved: [u8; 2],
     }
 
-    /// A binding's traffic on one CPU. Counted by the datapath.
+    /// A binding's traffic, on one CPU or through the agent.
     pub struct FlowTraffic {
         /// Frames to the VM.
         pub up_packets: u64,
         /// Their bytes, as they left.
         pub up_bytes: u64,
-        /// Frames from the VM.
+        /// Frames from the VM, late ones left out.
         pub down_packets: u64,
         /// Their bytes, as they left.
         pub down_bytes: u64,
+        /// When the last of them came in, `CLOCK_MONOTONIC_COARSE` in nanoseconds; 0 for never.
+        pub down_last_ns: u64,
     }
 
     /// Frames that the agent sent.

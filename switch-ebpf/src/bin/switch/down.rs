@@ -2,9 +2,7 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use switch_ebpf::{
-    abi::{
-        Binding, BindingKey, Counter, Drop, KIND_UNDECIDED, Leg, NO_SITE, Network, PHASE_SETTLED,
-    },
+    abi::{Binding, BindingKey, Counter, Drop, Leg, NO_SITE, Network, PHASE_SETTLED},
     frame::{Evidence, Origin, Retag},
     rule,
 };
@@ -30,14 +28,14 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
         address,
     };
     let Some(binding) = maps::binding(&key) else {
-        return miss::to_agent(ctx, ingress, KIND_UNDECIDED).map(|()| Verdict::Taken);
+        return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
     };
     if binding.site != attachment.site {
         if is_late(network, binding, attachment.site, evidence) {
             count::counter(Counter::Late);
             return deliver(ctx, ingress, &network.client);
         }
-        return miss::to_agent(ctx, ingress, KIND_UNDECIDED).map(|()| Verdict::Taken);
+        return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
     }
     if binding.phase != PHASE_SETTLED
         && let Some(queued) = maps::queued(binding.slot)

@@ -8,14 +8,11 @@ use aya_ebpf::{
 };
 use switch_ebpf::abi::{
     Attachment, AttachmentKey, Binding, BindingKey, Counter, DEFAULT_MAX_FLOWS, Drop, FlowTraffic,
-    Forwarded, Label, Leg, MAX_NETWORKS, MAX_PORTS, MAX_SITES, Meta, Network, Port, Traffic, agent,
-    traffic,
+    Forwarded, Label, Leg, MAX_NETWORKS, MAX_PORTS, MAX_SITES, MISS_RING, Meta, Network, Port,
+    Traffic, agent, traffic,
 };
 
 use crate::atomic::Shared;
-
-/// Bytes of the miss ring unless the agent asks for another size.
-const MISS_RING: u32 = 1 << 25;
 
 #[map]
 static PORTS: HashMap<u32, Port> = HashMap::pinned(MAX_PORTS, 0);
@@ -54,7 +51,7 @@ static META: Array<Meta> = Array::pinned(1, 0);
 #[map]
 static AGENT: Array<u64> = Array::pinned(agent::ENTRIES, 0);
 #[map]
-static AGENT_FLOWS: Array<Forwarded> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
+static AGENT_FLOWS: Array<FlowTraffic> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
 #[map]
 static AGENT_TRAFFIC: Array<Forwarded> = Array::pinned(traffic::ENTRIES, 0);
 #[map]

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use switch_ebpf::{
-    abi::{BindingKey, Counter, Drop, KIND_FLOOD, Network, UNKNOWN_FLOOD},
+    abi::{BindingKey, Drop, Network, UNKNOWN_FLOOD},
     frame::{Address, Retag, Target},
     limit::Limit,
 };
@@ -101,7 +101,6 @@ fn everyone(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop> {
     if network.sites == 0 {
         return Err(Drop::NoLeg);
     }
-    miss::to_agent(ctx, ingress, KIND_FLOOD)?;
-    count::counter(Counter::Flooded);
+    miss::to_every_site(ctx, ingress)?;
     Ok(Verdict::Taken)
 }
