@@ -5,12 +5,12 @@ use switch_ebpf::{
     abi::{Binding, BindingKey, Counter, Drop, Leg, NO_SITE, Network, PHASE_SETTLED},
     frame::{Evidence, Origin, Retag},
     rule,
+    xdp::{Packet, retag},
 };
 
 use crate::{
     Ingress, Verdict, count, maps,
     miss::{self, Queued},
-    packet::{Packet, retag},
 };
 
 /// Forwards by the binding of the sender's address.

@@ -5,11 +5,12 @@ use aya_ebpf::{
     helpers::{bpf_ktime_get_ns, generated::bpf_xdp_load_bytes},
     programs::XdpContext,
 };
-use switch_ebpf::abi::{
-    Counter, Drop, KIND_FLOOD, KIND_QUEUED, KIND_UNDECIDED, MISS_RING, MissHeader,
+use switch_ebpf::{
+    abi::{Counter, Drop, KIND_FLOOD, KIND_QUEUED, KIND_UNDECIDED, MISS_RING, MissHeader},
+    xdp::Shared,
 };
 
-use crate::{Ingress, atomic::Shared, count, maps};
+use crate::{Ingress, count, maps};
 
 /// The agent says every quarter of a second that it lives. After this long it does not.
 const AGENT_IS_GONE_NS: u64 = 1_000_000_000;

@@ -5,9 +5,10 @@ use switch_ebpf::{
     abi::{BindingKey, Drop, Network, UNKNOWN_FLOOD},
     frame::{Address, Retag, Target},
     limit::Limit,
+    xdp::Packet,
 };
 
-use crate::{Ingress, Verdict, count, down::deliver, maps, miss, packet::Packet};
+use crate::{Ingress, Verdict, count, down::deliver, maps, miss};
 
 /// How often another CPU may win the race for a place under the rate limit before the frame is
 /// taken to be above it.
