@@ -3,7 +3,6 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use aya_log::EbpfLogger;
-use caps::{CapSet, Capability};
 use futures::future::BoxFuture;
 use thiserror::Error;
 
@@ -12,45 +11,23 @@ use crate::{
     config::Config,
     control::{Backend, Journal},
     datapath::{DatapathError, Names, Pins, PortEntry, Programs, Tables, Topology, open_misses},
+    instance::{self, InstanceError, check_host, check_ports},
     learning::{self, Handle, LearnError, Record},
-    net::link::{self, Link},
-    ports::{self, Changes, KernelError, Port, PortError, PortRole},
+    ports::{Changes, Port, PortRole},
     report,
-    state::{State, StateError, StateFile},
+    state::{State, StateFile},
     types::{InstanceName, PortName, Tpid},
 };
-
-/// What a switch needs to be allowed: links and offloads, raw sockets, BPF.
-const CAPABILITIES: [Capability; 3] = [
-    Capability::CAP_NET_ADMIN,
-    Capability::CAP_NET_RAW,
-    Capability::CAP_SYS_ADMIN,
-];
 
 /// Why a switch does not start, or does not end as it should.
 #[derive(Debug, Error)]
 pub enum SwitchError {
-    /// Not allowed.
-    #[error("the switch needs the capability {0}; run it as root, for example with sudo")]
-    Privileges(Capability),
-    /// The kernel lacks what the programs need.
+    /// The host, or the ports.
     #[error(transparent)]
-    Kernel(#[from] KernelError),
-    /// Ports that cannot be used.
-    #[error("{}", .0.join("; and "))]
-    Ports(Vec<String>),
-    /// A port that could not be made ready or put back.
-    #[error(transparent)]
-    Port(#[from] PortError),
-    /// A link that could not be looked at.
-    #[error(transparent)]
-    Link(#[from] link::LinkError),
+    Instance(#[from] InstanceError),
     /// The datapath.
     #[error(transparent)]
     Datapath(#[from] DatapathError),
-    /// The note of what was changed.
-    #[error(transparent)]
-    State(#[from] StateError),
     /// The learner.
     #[error(transparent)]
     Learn(#[from] LearnError),
@@ -61,9 +38,6 @@ type Thread = thread::JoinHandle<Result<(), LearnError>>;
 
 /// The parts of a switch that its start puts together.
 type Parts = (Vec<Changes>, Vec<PortEntry>, Handle, Thread, Arc<Record>);
-
-/// Ports made ready: what was changed, and what they are now.
-type Ready = (Vec<Changes>, Vec<(PortName, Link)>);
 
 /// A switch that runs.
 pub struct Switch {
@@ -118,35 +92,6 @@ pub fn wanted_ports(config: &Config) -> Vec<(PortName, Port)> {
         .collect()
 }
 
-/// Refuses what cannot work before anything is touched.
-pub fn check_host() -> Result<(), SwitchError> {
-    ports::check_kernel()?;
-    for capability in CAPABILITIES {
-        if !caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false) {
-            return Err(SwitchError::Privileges(capability));
-        }
-    }
-    Ok(())
-}
-
-/// Everything that stops these ports, each in a line; warnings go to `warn`.
-pub fn check_ports(
-    ports: &[(PortName, Port)],
-    own_programs: &[u32],
-    mut warn: impl FnMut(String),
-) -> Vec<String> {
-    let mut problems = Vec::new();
-    for (_, port) in ports {
-        let report = ports::check(port, own_programs);
-        problems.extend(report.problems.iter().map(ToString::to_string));
-        report
-            .warnings
-            .iter()
-            .for_each(|warning| warn(warning.to_string()));
-    }
-    problems
-}
-
 impl Switch {
     /// Starts a switch, or takes over the datapath that a former run has left.
     ///
@@ -154,13 +99,16 @@ impl Switch {
     pub fn start(config: &Config, instance: &InstanceName) -> Result<Self, SwitchError> {
         check_host()?;
         let (pins, state) = (Pins::of(instance), StateFile::of(instance));
-        let earlier = state.read(instance)?.unwrap_or_default();
+        let earlier = state
+            .read(instance)
+            .map_err(InstanceError::from)?
+            .unwrap_or_default();
         let wanted = wanted_ports(config);
         let problems = check_ports(&wanted, &pins.programs(), |warning| {
             tracing::warn!("{warning}")
         });
         if !problems.is_empty() {
-            return Err(SwitchError::Ports(problems));
+            return Err(InstanceError::Ports(problems).into());
         }
         let mut programs = Programs::load(&pins, config.max_flows)?;
         let adopted = programs.adopted;
@@ -168,7 +116,7 @@ impl Switch {
         let (changes, ports, learner, thread, record) = started.inspect_err(|_| {
             // A datapath that was there before goes on as it was. Of a new one nothing stays.
             if !adopted {
-                undo(&pins, &state, instance);
+                instance::undo(&pins, &state, instance);
             }
         })?;
         let words = EbpfLogger::init(programs.ebpf())
@@ -195,7 +143,7 @@ impl Switch {
         wanted: &[(PortName, Port)],
         programs: &mut Programs,
     ) -> Result<Parts, SwitchError> {
-        let (changes, links) = make_ready(wanted, earlier, state)?;
+        let (changes, links) = instance::make_ready(wanted, earlier, state)?;
         let mut tables = Tables::open(pins)?;
         let without_mode: Vec<_> = links
             .iter()
@@ -246,9 +194,9 @@ impl Switch {
         self.learner.stop();
         let learned = join(self.thread);
         self.pins.remove()?;
-        let restored = put_back(&self.changes);
-        self.state.remove()?;
-        learned.and(restored)
+        let restored = instance::put_back(&self.changes);
+        self.state.remove().map_err(InstanceError::from)?;
+        learned.and(restored.map_err(Into::into))
     }
 }
 
@@ -257,81 +205,6 @@ fn join(thread: Thread) -> Result<(), SwitchError> {
         Ok(ended) => Ok(ended?),
         Err(panic) => std::panic::resume_unwind(panic),
     }
-}
-
-/// Makes ports ready. What is changed is written down first, and what a former run wrote down about
-/// ports that are no longer wanted is put back.
-fn make_ready(
-    wanted: &[(PortName, Port)],
-    earlier: &State,
-    state: &StateFile,
-) -> Result<Ready, SwitchError> {
-    let mut plans = Vec::new();
-    for (name, port) in wanted {
-        let link = link::by_name(&port.name)?;
-        let mut changes = ports::plan(&link)?;
-        earlier
-            .ports
-            .iter()
-            .for_each(|former| changes.adopt(former));
-        plans.push((name, changes));
-    }
-    let changes: Vec<_> = plans.iter().map(|(_, changes)| changes.clone()).collect();
-    let is_wanted = |former: &Changes| changes.iter().any(|now| now.ifindex == former.ifindex);
-    let dropped: Vec<_> = earlier
-        .ports
-        .iter()
-        .filter(|former| !is_wanted(former))
-        .collect();
-    let noted = changes
-        .iter()
-        .chain(dropped.iter().copied())
-        .cloned()
-        .collect();
-    state.write(&State::here(noted)?)?;
-    let mut links = Vec::new();
-    for (name, changes) in plans {
-        links.push((name.clone(), ports::apply(&changes)?));
-    }
-    for former in dropped {
-        ports::restore(former)?;
-    }
-    state.write(&State::here(changes.clone())?)?;
-    Ok((changes, links))
-}
-
-fn put_back(changes: &[Changes]) -> Result<(), SwitchError> {
-    let mut first = Ok(());
-    for change in changes {
-        if let Err(error) = ports::restore(change)
-            && first.is_ok()
-        {
-            first = Err(error.into());
-        }
-    }
-    first
-}
-
-/// Undoes a start that failed. The failure itself is what the operator is told.
-fn undo(pins: &Pins, state: &StateFile, instance: &InstanceName) {
-    if let Err(error) = remove(pins, state, instance) {
-        tracing::warn!(%error, "cannot undo the start; `switch-agent detach` tries again");
-    }
-}
-
-fn remove(pins: &Pins, state: &StateFile, instance: &InstanceName) -> Result<bool, SwitchError> {
-    let noted = state.read(instance)?;
-    let found = noted.is_some() || pins.exist();
-    pins.remove()?;
-    put_back(&noted.unwrap_or_default().ports)?;
-    state.remove()?;
-    Ok(found)
-}
-
-/// Removes what an instance has left: programs, maps and links, and its changes to ports. Whether
-/// there was anything.
-pub fn detach(instance: &InstanceName) -> Result<bool, SwitchError> {
-    remove(&Pins::of(instance), &StateFile::of(instance), instance)
 }
 
 /// The answers to the control socket's questions.

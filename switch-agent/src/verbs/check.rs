@@ -8,7 +8,8 @@ use super::until_closed;
 use crate::{
     cli::SwitchArgs,
     datapath::Pins,
-    switch::{check_host, check_ports, wanted_ports},
+    instance::{check_host, check_ports},
+    switch::wanted_ports,
     types::InstanceName,
 };
 
