@@ -4,6 +4,7 @@ use std::{sync::Arc, thread, time::Duration};
 
 use aya_log::EbpfLogger;
 use futures::future::BoxFuture;
+use switch_ebpf::abi::MODE_NATIVE;
 use thiserror::Error;
 
 use crate::{
@@ -156,6 +157,7 @@ impl Switch {
             tracing::debug!(port = %name, mode = at.mode, adopted = at.adopted, "attached");
             attached.push((name, link, at.mode));
         }
+        no_frame_is_lost_between(&attached, programs.adopted)?;
         // Ports of a former run that this one does not have.
         pins.keep_links(wanted.iter().map(|(name, _)| name))?;
         let topology = Topology::apply(config, &attached, pins, &mut tables)?;
@@ -197,6 +199,30 @@ impl Switch {
         let restored = instance::put_back(&self.changes);
         self.state.remove().map_err(InstanceError::from)?;
         learned.and(restored.map_err(Into::into))
+    }
+}
+
+/// Refuses ports that would take no frame from the others, which the programs could not notice. What
+/// forwards already is not stopped for that.
+fn no_frame_is_lost_between(
+    attached: &[(PortName, Link, u16)],
+    adopted: bool,
+) -> Result<(), SwitchError> {
+    if !attached.iter().any(|(.., mode)| *mode == MODE_NATIVE) {
+        return Ok(());
+    }
+    let mut problems = Vec::new();
+    for (_, link, _) in attached {
+        problems.extend(ports::takes_redirects(link)?.map(|problem| problem.to_string()));
+    }
+    if adopted {
+        problems
+            .drain(..)
+            .for_each(|problem| tracing::warn!("{problem}"));
+    }
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(SwitchError::Ports(problems)),
     }
 }
 

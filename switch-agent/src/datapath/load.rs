@@ -6,7 +6,7 @@ use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{Array, Map, MapData, MapError},
     programs::{
-        Xdp, XdpMode,
+        ProgramError, Xdp, XdpMode,
         links::{FdLink, LinkError, PinnedLink},
         xdp::XdpLink,
     },
@@ -82,12 +82,7 @@ impl Programs {
             loader.map_max_entries(map, max_flows);
         }
         let mut switch = loader.load(SWITCH)?;
-        xdp(&mut switch, SWITCH_PROGRAM)?
-            .load()
-            .map_err(|source| DatapathError::Program {
-                program: SWITCH_PROGRAM,
-                source,
-            })?;
+        xdp(&mut switch)?.load().map_err(program_error)?;
         if !adopted {
             // Last of all, for it says that the maps are whole.
             write_meta(pins, max_flows)?;
@@ -110,17 +105,12 @@ impl Programs {
     ) -> Result<Attached, DatapathError> {
         let name = || port.as_str().to_owned();
         let pin = pins.link(port);
-        let program = xdp(&mut self.switch, SWITCH_PROGRAM)?;
+        let program = xdp(&mut self.switch)?;
         if let Some(attached) = adopt(program, &pin, port, link)? {
             return Ok(attached);
         }
         let (id, mode) = attach(program, port, link, mode)?;
-        let owned = program
-            .take_link(id)
-            .map_err(|source| DatapathError::Program {
-                program: SWITCH_PROGRAM,
-                source,
-            })?;
+        let owned = program.take_link(id).map_err(program_error)?;
         let owned: FdLink = owned.try_into().map_err(|source| DatapathError::Link {
             verb: "own",
             port: name(),
@@ -137,12 +127,18 @@ impl Programs {
     }
 }
 
-fn xdp<'a>(object: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, DatapathError> {
-    let program = object.program_mut(name).ok_or(DatapathError::NotBuilt)?;
-    program.try_into().map_err(|source| DatapathError::Program {
-        program: name,
+fn xdp(object: &mut Ebpf) -> Result<&mut Xdp, DatapathError> {
+    let program = object
+        .program_mut(SWITCH_PROGRAM)
+        .ok_or(DatapathError::NotBuilt)?;
+    program.try_into().map_err(program_error)
+}
+
+fn program_error(source: ProgramError) -> DatapathError {
+    DatapathError::Program {
+        program: SWITCH_PROGRAM,
         source,
-    })
+    }
 }
 
 fn write_meta(pins: &Pins, max_flows: u32) -> Result<(), DatapathError> {
@@ -199,19 +195,9 @@ fn adopt(
         _ => MODE_NATIVE,
     };
     let owned = XdpLink::try_from(owned).map_err(|source: LinkError| error("own", source))?;
-    let id = program
-        .attach_to_link(owned)
-        .map_err(|source| DatapathError::Program {
-            program: SWITCH_PROGRAM,
-            source,
-        })?;
+    let id = program.attach_to_link(owned).map_err(program_error)?;
     // The pin keeps the link; forgetting ours must not detach it.
-    let owned = program
-        .take_link(id)
-        .map_err(|source| DatapathError::Program {
-            program: SWITCH_PROGRAM,
-            source,
-        })?;
+    let owned = program.take_link(id).map_err(program_error)?;
     drop(FdLink::try_from(owned).map_err(|source| error("own", source))?);
     Ok(Some(Attached {
         mode,
@@ -225,7 +211,7 @@ fn attach(
     link: &Link,
     mode: config::XdpMode,
 ) -> Result<(aya::programs::xdp::XdpLinkId, u16), DatapathError> {
-    let failed = |mode, source: aya::programs::ProgramError, hint| DatapathError::Attach {
+    let failed = |mode, source: ProgramError, hint| DatapathError::Attach {
         port: port.as_str().to_owned(),
         mode,
         reason: reason(&source),

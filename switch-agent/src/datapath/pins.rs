@@ -61,7 +61,8 @@ impl Pins {
     /// The pin of a port's link.
     pub fn link(&self, port: &PortName) -> PathBuf {
         // bpffs refuses names with a dot in them, which a VLAN-like port name may have.
-        self.links().join(port.as_str().replace('.', "!"))
+        let name = port.as_str().replace('%', "%25").replace('.', "%2e");
+        self.links().join(name)
     }
 
     /// Makes the directories, and mounts bpffs where nobody has.
