@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use aya_build::{Package, Toolchain, build_ebpf};
 
 /// The programs, one object each.
-const OBJECTS: [&str; 1] = ["switch"];
+const OBJECTS: [&str; 2] = ["switch", "gateway"];
 
 fn main() -> Result<()> {
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set")?);

@@ -1,6 +1,7 @@
 //! What a switch and a gateway have in common: the host looked at, ports made ready and put back.
 
 use caps::{CapSet, Capability};
+use switch_ebpf::abi::MODE_NATIVE;
 use thiserror::Error;
 
 use crate::{
@@ -74,6 +75,30 @@ pub fn check_ports(
             .for_each(|warning| warn(warning.to_string()));
     }
     problems
+}
+
+/// Refuses ports that would take no frame from the others, which the programs could not notice. What
+/// forwards already is not stopped for that.
+pub(crate) fn check_redirects(
+    attached: &[(PortName, Link, u16)],
+    adopted: bool,
+) -> Result<(), InstanceError> {
+    if !attached.iter().any(|(.., mode)| *mode == MODE_NATIVE) {
+        return Ok(());
+    }
+    let mut problems = Vec::new();
+    for (_, link, _) in attached {
+        problems.extend(ports::takes_redirects(link)?.map(|problem| problem.to_string()));
+    }
+    if adopted {
+        problems
+            .drain(..)
+            .for_each(|problem| tracing::warn!("{problem}"));
+    }
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(InstanceError::Ports(problems)),
+    }
 }
 
 /// Makes ports ready. What is changed is written down first, and what a former run wrote down about

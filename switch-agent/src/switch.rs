@@ -4,14 +4,15 @@ use std::{sync::Arc, thread, time::Duration};
 
 use aya_log::EbpfLogger;
 use futures::future::BoxFuture;
-use switch_ebpf::abi::MODE_NATIVE;
 use thiserror::Error;
 
 use crate::{
     api::{Flow, Order, Stats},
     config::Config,
     control::{Backend, Journal},
-    datapath::{DatapathError, Names, Pins, PortEntry, Programs, Tables, Topology, open_misses},
+    datapath::{
+        DatapathError, Names, Pins, PortEntry, Programs, SWITCH, Tables, Topology, open_misses,
+    },
     instance::{self, InstanceError, check_host, check_ports},
     learning::{self, Handle, LearnError, Record},
     ports::{Changes, Port, PortRole},
@@ -111,7 +112,7 @@ impl Switch {
         if !problems.is_empty() {
             return Err(InstanceError::Ports(problems).into());
         }
-        let mut programs = Programs::load(&pins, config.max_flows)?;
+        let mut programs = Programs::load(&SWITCH, &pins, config.max_flows)?;
         let adopted = programs.adopted;
         let started = Self::start_on(config, &pins, &state, &earlier, &wanted, &mut programs);
         let (changes, ports, learner, thread, record) = started.inspect_err(|_| {
@@ -151,13 +152,8 @@ impl Switch {
             .map(|(name, link)| (name.clone(), link.clone(), 0))
             .collect();
         Topology::apply(config, &without_mode, pins, &mut tables)?;
-        let mut attached = Vec::new();
-        for (name, link) in links {
-            let at = programs.attach(pins, &name, &link, config.xdp_mode)?;
-            tracing::debug!(port = %name, mode = at.mode, adopted = at.adopted, "attached");
-            attached.push((name, link, at.mode));
-        }
-        no_frame_is_lost_between(&attached, programs.adopted)?;
+        let attached = programs.attach_all(pins, links, config.xdp_mode)?;
+        instance::check_redirects(&attached, programs.adopted)?;
         // Ports of a former run that this one does not have.
         pins.keep_links(wanted.iter().map(|(name, _)| name))?;
         let topology = Topology::apply(config, &attached, pins, &mut tables)?;
@@ -199,30 +195,6 @@ impl Switch {
         let restored = instance::put_back(&self.changes);
         self.state.remove().map_err(InstanceError::from)?;
         learned.and(restored.map_err(Into::into))
-    }
-}
-
-/// Refuses ports that would take no frame from the others, which the programs could not notice. What
-/// forwards already is not stopped for that.
-fn no_frame_is_lost_between(
-    attached: &[(PortName, Link, u16)],
-    adopted: bool,
-) -> Result<(), SwitchError> {
-    if !attached.iter().any(|(.., mode)| *mode == MODE_NATIVE) {
-        return Ok(());
-    }
-    let mut problems = Vec::new();
-    for (_, link, _) in attached {
-        problems.extend(ports::takes_redirects(link)?.map(|problem| problem.to_string()));
-    }
-    if adopted {
-        problems
-            .drain(..)
-            .for_each(|problem| tracing::warn!("{problem}"));
-    }
-    match problems.is_empty() {
-        true => Ok(()),
-        false => Err(SwitchError::Ports(problems)),
     }
 }
 

@@ -13,7 +13,7 @@ use aya::{
     pin::PinError,
     programs::{ProgramError, links::LinkError},
 };
-pub use load::{Attached, Programs};
+pub use load::{Attached, GATEWAY, Object, Programs, SWITCH};
 pub use pins::Pins;
 pub use tables::{Tables, open_misses};
 use thiserror::Error;
@@ -55,6 +55,19 @@ pub enum DatapathError {
         found: u32,
         /// The version of this program.
         ours: u32,
+    },
+    /// The pins are those of the other kind of instance.
+    #[error(
+        "{} was left by {found} and cannot be used by {ours}; give this one another --instance, or \
+         remove what is there with `switch-agent detach`", directory.display()
+    )]
+    OtherKind {
+        /// The directory of the pins.
+        directory: PathBuf,
+        /// Who made them.
+        found: &'static str,
+        /// Who wanted to use them.
+        ours: &'static str,
     },
     /// The pins were made for another size.
     #[error(

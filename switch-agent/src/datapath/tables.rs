@@ -47,7 +47,7 @@ impl Tables {
     /// # Errors
     /// Nothing is pinned, or maps of another layout.
     pub fn open(pins: &Pins) -> Result<Self, DatapathError> {
-        check_layout(pins)?;
+        check_layout(pins, LAYOUT_VERSION)?;
         Ok(Self {
             ports: open!(pins, names::PORTS, HashMap),
             attachments: open!(pins, names::ATTACHMENTS, HashMap),
@@ -222,37 +222,55 @@ pub fn open_misses(pins: &Pins) -> Result<RingBuf<MapData>, DatapathError> {
 }
 
 /// Refuses pins of another layout, before anything else of them is touched.
-fn check_layout(pins: &Pins) -> Result<(), DatapathError> {
-    read_meta(pins).map(drop)
+pub(crate) fn check_layout(pins: &Pins, layout: u32) -> Result<(), DatapathError> {
+    read_meta(pins, layout).map(drop)
 }
 
 /// How many bindings the pinned maps have room for; nothing where there are no whole ones.
 ///
 /// # Errors
 /// They are of another layout.
-pub fn pinned(pins: &Pins) -> Result<Option<u32>, DatapathError> {
+pub fn pinned(pins: &Pins, layout: u32) -> Result<Option<u32>, DatapathError> {
     if !pins.map(names::META).exists() {
         return Ok(None);
     }
-    match read_meta(pins) {
+    match read_meta(pins, layout) {
         // Written last of all: the maps are not whole.
         Err(DatapathError::Layout { found: 0, .. }) => Ok(None),
         meta => Ok(Some(meta?.max_flows)),
     }
 }
 
-fn read_meta(pins: &Pins) -> Result<Meta, DatapathError> {
+fn read_meta(pins: &Pins, layout: u32) -> Result<Meta, DatapathError> {
     let meta: Array<MapData, Meta> = open!(pins, names::META, Array);
     let meta = meta.get(&0, 0).map_err(|source| DatapathError::Open {
         map: names::META,
         source,
     })?;
-    if meta.layout != LAYOUT_VERSION {
-        return Err(DatapathError::Layout {
-            directory: pins.directory().to_owned(),
-            found: meta.layout,
-            ours: LAYOUT_VERSION,
-        });
+    if meta.layout == layout {
+        return Ok(meta);
     }
-    Ok(meta)
+    let directory = pins.directory().to_owned();
+    let (found, ours) = (kind(meta.layout), kind(layout));
+    Err(if found == ours || meta.layout == 0 {
+        DatapathError::Layout {
+            directory,
+            found: meta.layout,
+            ours: layout,
+        }
+    } else {
+        DatapathError::OtherKind {
+            directory,
+            found,
+            ours,
+        }
+    })
+}
+
+/// Whose maps have this layout.
+fn kind(layout: u32) -> &'static str {
+    match layout >> 16 {
+        0 => "a switch",
+        _ => "a gateway",
+    }
 }

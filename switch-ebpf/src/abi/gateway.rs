@@ -181,6 +181,8 @@ counted! {
         StationBound = "station-bound",
         /// Announcements above the limit of all stations together.
         LanBound = "lan-bound",
+        /// Announcements in frames longer than [`MAX_FRAME`].
+        TooLong = "too-long",
         /// Notices for which there was no room in the ring.
         NoticeLost = "notice-lost",
         /// Addresses beyond the most that one station may have.
