@@ -13,7 +13,8 @@ use crate::{
     config::Config,
     control::{Backend, Journal},
     datapath::{DatapathError, Names, Pins, PortEntry, Programs, Tables, Topology, open_misses},
-    learning::{self, Handle, LearnError, Record},
+    learning::{self, Handle, LearnError, Record, Trust},
+    learning_key::{Key, KeyError},
     net::link::{self, Link},
     ports::{self, Changes, KernelError, Port, PortError, PortRole},
     report,
@@ -52,6 +53,9 @@ pub enum SwitchError {
     /// The note of what was changed.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The key of the learning packets.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The learner.
     #[error(transparent)]
     Learn(#[from] LearnError),
@@ -130,6 +134,15 @@ pub fn check_host() -> Result<(), SwitchError> {
     Ok(())
 }
 
+/// Whom the switch believes: reads the key file.
+pub fn trust(config: &Config) -> Result<Trust, SwitchError> {
+    let key = config.key_file.as_deref().map(Key::load).transpose()?;
+    Ok(Trust {
+        key,
+        signed_only: config.require_signed,
+    })
+}
+
 /// Everything that stops these ports, each in a line; warnings go to `warn`.
 pub fn check_ports(
     ports: &[(PortName, Port)],
@@ -154,6 +167,7 @@ impl Switch {
     /// If that fails, everything is as it was before.
     pub fn start(config: &Config, instance: &InstanceName) -> Result<Self, SwitchError> {
         check_host()?;
+        let trust = trust(config)?;
         let (pins, state) = (Pins::of(instance), StateFile::of(instance));
         let earlier = state.read(instance)?.unwrap_or_default();
         let wanted = wanted_ports(config);
@@ -165,7 +179,15 @@ impl Switch {
         }
         let mut programs = Programs::load(&pins, config.max_flows)?;
         let adopted = programs.adopted;
-        let started = Self::start_on(config, &pins, &state, &earlier, &wanted, &mut programs);
+        let started = Self::start_on(
+            config,
+            trust,
+            &pins,
+            &state,
+            &earlier,
+            &wanted,
+            &mut programs,
+        );
         let (changes, ports, learner, thread, record) = started.inspect_err(|_| {
             // A datapath that was there before goes on as it was. Of a new one nothing stays.
             if !adopted {
@@ -190,6 +212,7 @@ impl Switch {
 
     fn start_on(
         config: &Config,
+        trust: Trust,
         pins: &Pins,
         state: &StateFile,
         earlier: &State,
@@ -217,7 +240,7 @@ impl Switch {
         let record = Arc::<Record>::default();
         let misses = open_misses(pins)?;
         let (learner, thread) =
-            learning::start(config, topology, tables, misses, Arc::clone(&record))?;
+            learning::start(config, trust, topology, tables, misses, Arc::clone(&record))?;
         Ok((changes, ports, learner, thread, record))
     }
 

@@ -23,6 +23,8 @@ mod miss;
 #[cfg(target_arch = "bpf")]
 mod packet;
 #[cfg(target_arch = "bpf")]
+mod rate;
+#[cfg(target_arch = "bpf")]
 mod up;
 
 #[cfg(target_arch = "bpf")]

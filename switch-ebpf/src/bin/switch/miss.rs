@@ -6,10 +6,10 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use switch_ebpf::abi::{
-    Counter, Drop, KIND_FLOOD, KIND_QUEUED, KIND_UNDECIDED, MISS_RING, MissHeader,
+    ANNOUNCE_LIMIT, Counter, Drop, KIND_FLOOD, KIND_QUEUED, KIND_UNDECIDED, MISS_RING, MissHeader,
 };
 
-use crate::{Ingress, atomic::Shared, count, maps};
+use crate::{Ingress, atomic::Shared, count, maps, rate};
 
 /// The agent says every quarter of a second that it lives. After this long it does not.
 const AGENT_IS_GONE_NS: u64 = 1_000_000_000;
@@ -49,6 +49,19 @@ fn header(ingress: &Ingress<'_>, kind: u32) -> MissHeader {
 pub fn to_agent(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop> {
     if submit(ctx.ctx, &header(ingress, KIND_UNDECIDED), Shared::none()) {
         count::counter(Counter::Misses);
+        Ok(())
+    } else {
+        Err(Drop::MissLost)
+    }
+}
+
+/// Hands the agent a RARP request or a learning packet, within the site's limit.
+#[inline(always)]
+pub fn announcement(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32) -> Result<(), Drop> {
+    if !rate::within(maps::announce_due(ingress.attachment.site), ANNOUNCE_LIMIT) {
+        return Err(Drop::AnnounceRate);
+    }
+    if submit(ctx.ctx, &header(ingress, kind), Shared::none()) {
         Ok(())
     } else {
         Err(Drop::MissLost)
