@@ -14,7 +14,8 @@ use crate::{
         DatapathError, Names, Pins, PortEntry, Programs, SWITCH, Tables, Topology, open_misses,
     },
     instance::{self, InstanceError, check_host, check_ports},
-    learning::{self, Handle, LearnError, Record},
+    learning::{self, Handle, LearnError, Record, Trust},
+    learning_key::{Key, KeyError},
     ports::{Changes, Port, PortRole},
     report,
     state::{State, StateFile},
@@ -30,6 +31,9 @@ pub enum SwitchError {
     /// The datapath.
     #[error(transparent)]
     Datapath(#[from] DatapathError),
+    /// The key of the learning packets.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The learner.
     #[error(transparent)]
     Learn(#[from] LearnError),
@@ -94,12 +98,22 @@ pub fn wanted_ports(config: &Config) -> Vec<(PortName, Port)> {
         .collect()
 }
 
+/// Whom the switch believes: reads the key file.
+pub fn trust(config: &Config) -> Result<Trust, SwitchError> {
+    let key = config.key_file.as_deref().map(Key::load).transpose()?;
+    Ok(Trust {
+        key,
+        signed_only: config.require_signed,
+    })
+}
+
 impl Switch {
     /// Starts a switch, or takes over the datapath that a former run has left.
     ///
     /// If that fails, everything is as it was before.
     pub fn start(config: &Config, instance: &InstanceName) -> Result<Self, SwitchError> {
         check_host()?;
+        let trust = trust(config)?;
         let (pins, state) = (Pins::of(instance), StateFile::of(instance));
         let earlier = state
             .read(instance)
@@ -114,7 +128,15 @@ impl Switch {
         }
         let mut programs = Programs::load(&SWITCH, &pins, config.max_flows)?;
         let adopted = programs.adopted;
-        let started = Self::start_on(config, &pins, &state, &earlier, &wanted, &mut programs);
+        let started = Self::start_on(
+            config,
+            trust,
+            &pins,
+            &state,
+            &earlier,
+            &wanted,
+            &mut programs,
+        );
         let (changes, ports, learner, thread, record) = started.inspect_err(|_| {
             // A datapath that was there before goes on as it was. Of a new one nothing stays.
             if !adopted {
@@ -139,6 +161,7 @@ impl Switch {
 
     fn start_on(
         config: &Config,
+        trust: Trust,
         pins: &Pins,
         state: &StateFile,
         earlier: &State,
@@ -161,7 +184,7 @@ impl Switch {
         let record = Arc::<Record>::default();
         let misses = open_misses(pins)?;
         let (learner, thread) =
-            learning::start(config, topology, tables, misses, Arc::clone(&record))?;
+            learning::start(config, trust, topology, tables, misses, Arc::clone(&record))?;
         Ok((changes, ports, learner, thread, record))
     }
 

@@ -1,5 +1,7 @@
 //! A window over sequence numbers that lets each through once, though they arrive out of order.
 
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
 /// How far behind the highest number another may be.
 pub const WIDTH: u64 = u64::BITS as u64;
 
@@ -8,7 +10,9 @@ pub const WIDTH: u64 = u64::BITS as u64;
 /// A number is to be shown to it only once it is authenticated: whoever can make up a high one
 /// shuts out all others.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Window {
     /// The highest number that was accepted; 0 for none.
     pub highest: u64,

@@ -58,17 +58,32 @@ pub enum Refusal {
     Quarantined,
     /// The flow table is full.
     TableFull,
+    /// A learning packet without a signature, where one is required.
+    Unsigned,
+    /// A learning packet whose signature is wrong.
+    Forged,
+    /// A signed learning packet that was there before.
+    Replayed,
+    /// A signed learning packet with the id of a gateway at another site.
+    GatewayTwice,
+    /// A learning packet that cannot be read.
+    Unreadable,
 }
 
 impl Refusal {
     /// Every reason, in the order of their counters.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
         Self::Unauthorised,
         Self::NotAnAddress,
         Self::Unknown,
         Self::Pinned,
         Self::Quarantined,
         Self::TableFull,
+        Self::Unsigned,
+        Self::Forged,
+        Self::Replayed,
+        Self::GatewayTwice,
+        Self::Unreadable,
     ];
 
     /// The reason's stable name, in JSON and metrics.
@@ -80,6 +95,11 @@ impl Refusal {
             Self::Pinned => "pinned",
             Self::Quarantined => "quarantined",
             Self::TableFull => "table-full",
+            Self::Unsigned => "unsigned",
+            Self::Forged => "forged",
+            Self::Replayed => "replayed",
+            Self::GatewayTwice => "gateway-twice",
+            Self::Unreadable => "unreadable",
         }
     }
 }

@@ -5,7 +5,7 @@ use aya::{
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
 };
 use switch_ebpf::abi::{
-    Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded,
+    Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded, Gateway,
     LAYOUT_VERSION, Label, Leg, Meta, Network, Port, Traffic, names,
 };
 
@@ -27,6 +27,7 @@ pub struct Tables {
     traffic: PerCpuArray<MapData, Traffic>,
     drops: PerCpuArray<MapData, u64>,
     counters: PerCpuArray<MapData, u64>,
+    gateways: HashMap<MapData, u32, Gateway>,
     heartbeat: Array<MapData, u64>,
     agent: Array<MapData, u64>,
     agent_flows: Array<MapData, FlowTraffic>,
@@ -63,6 +64,7 @@ impl Tables {
             traffic: open!(pins, names::TRAFFIC, PerCpuArray),
             drops: open!(pins, names::DROPS, PerCpuArray),
             counters: open!(pins, names::COUNTERS, PerCpuArray),
+            gateways: open!(pins, names::GATEWAYS, HashMap),
             heartbeat: open!(pins, names::HEARTBEAT, Array),
             agent: open!(pins, names::AGENT, Array),
             agent_flows: open!(pins, names::AGENT_FLOWS, Array),
@@ -173,6 +175,23 @@ impl Tables {
     /// Adds frames that the agent sent out of an attachment.
     pub fn add_agent_traffic(&mut self, index: u32, sent: Forwarded) -> Result<(), MapError> {
         add(&mut self.agent_traffic, index, |sum| plus(sum, sent))
+    }
+
+    /// What is known of a gateway.
+    pub fn gateway(&self, id: u32) -> Result<Option<Gateway>, MapError> {
+        found(self.gateways.get(&id, 0))
+    }
+
+    /// How many gateways are known.
+    pub fn gateways(&self) -> Result<usize, MapError> {
+        self.gateways
+            .keys()
+            .try_fold(0, |count, key| key.map(|_| count + 1))
+    }
+
+    /// Keeps what is known of a gateway.
+    pub fn set_gateway(&mut self, id: u32, gateway: &Gateway) -> Result<(), MapError> {
+        self.gateways.insert(id, gateway, 0)
     }
 
     /// Says that the agent lives, for the datapath to hear.

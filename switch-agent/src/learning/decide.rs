@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     api::{self, EventKind},
+    config::MoveTogether,
     types::VmAddress,
 };
 
@@ -67,7 +68,12 @@ impl Learner {
             time_ns: header.time_ns,
         };
         match self.learn(&claim)? {
-            Outcome::Bound(slot) => self.to_client(header, bytes, frame, Some(slot)),
+            Outcome::Bound(slot) => {
+                self.to_client(header, bytes, frame, Some(slot));
+                if evidence == Evidence::Announce && self.move_together == MoveTogether::Always {
+                    self.learn_all_of(header, frame.source)?;
+                }
+            }
             Outcome::Late => {
                 self.flows.tables.add_agent(agent::LATE, 1)?;
                 self.to_client(header, bytes, frame, None);
@@ -94,7 +100,7 @@ impl Learner {
             (Verdict::Create, _) => {
                 let made = |slot| rule::created(site, slot, now_ns, mac);
                 let Some(binding) = self.flows.create(&key, made)? else {
-                    return self.refuse(claim, Refusal::TableFull, now_ns);
+                    return self.refuse(claim, Refusal::TableFull);
                 };
                 self.tell_learned(EventKind::Created, claim, None, None)?;
                 Ok(Outcome::Bound(binding.slot))
@@ -120,9 +126,9 @@ impl Learner {
                     sites,
                     |event| event.reason = Some(reason),
                 );
-                self.refuse(claim, Refusal::Quarantined, now_ns)
+                self.refuse(claim, Refusal::Quarantined)
             }
-            (Verdict::Refuse(why), _) => self.refuse(claim, why, now_ns),
+            (Verdict::Refuse(why), _) => self.refuse(claim, why),
             // The rule says none of these without a binding.
             (Verdict::Move | Verdict::Refresh | Verdict::Quarantine, None) => Ok(Outcome::Refused),
         }
@@ -134,12 +140,13 @@ impl Learner {
         matches!((address, site), (Ok(address), Some(entry)) if entry.site.allows(address))
     }
 
-    fn refuse(&mut self, claim: &Claim, why: Refusal, now_ns: u64) -> Result<Outcome, LearnError> {
+    /// Counts evidence that is not believed, and tells of it once in a while.
+    pub(super) fn refuse(&mut self, claim: &Claim, why: Refusal) -> Result<Outcome, LearnError> {
         self.flows
             .tables
             .add_agent(agent::REFUSED + why as u32, 1)?;
         let (address, site) = (claim.key.address, claim.site);
-        if self.refusals.is_news(address, site, why, now_ns) {
+        if self.refusals.is_news(address, site, why, now_ns()?) {
             let sites = (None, Some(site));
             self.tell(
                 EventKind::Refused,

@@ -16,18 +16,18 @@ use nix::{
     time::{ClockId, clock_gettime},
 };
 use switch_ebpf::{
-    abi::{KIND_FLOOD, KIND_QUEUED, MissHeader},
+    abi::{KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_RARP, MissHeader},
     frame::Frame,
     rule::Policy,
 };
 
 use super::{
-    LearnError, Mail, Record, flow_table::FlowTable, idle::Idle, outbox::Outbox, policy,
+    LearnError, Mail, Record, Trust, flow_table::FlowTable, idle::Idle, outbox::Outbox, policy,
     refusals::Refusals,
 };
 use crate::{
     api::{Event, EventKind, Evidence},
-    config::Config,
+    config::{Config, MoveTogether},
     datapath::{Tables, Topology},
     types::NetworkName,
 };
@@ -48,6 +48,9 @@ pub struct Learner {
     pub(super) refusals: Refusals,
     pub(super) outbox: Outbox,
     pub(super) idle: Option<Idle>,
+    pub(super) trust: Trust,
+    pub(super) move_together: MoveTogether,
+    pub(super) pass_learning_packets: bool,
     record: Arc<Record>,
     misses: RingBuf<MapData>,
     /// Numbered frames in the outbox: slot and number.
@@ -58,6 +61,7 @@ impl Learner {
     /// Takes over the bindings that are there, and binds the configuration's static addresses.
     pub fn new(
         config: &Config,
+        trust: Trust,
         topology: Topology,
         tables: Tables,
         misses: RingBuf<MapData>,
@@ -70,6 +74,9 @@ impl Learner {
             policy: policy(config),
             refusals: Refusals::default(),
             idle: config.idle_timeout.map(Idle::new),
+            trust,
+            move_together: config.move_together,
+            pass_learning_packets: config.pass_learning_packets,
             topology,
             flows,
             record,
@@ -171,6 +178,8 @@ impl Learner {
                 }
                 Ok(())
             }
+            KIND_RARP => self.rarp(header, &frame),
+            KIND_LEARNING => self.learning_packet(header, bytes, &frame),
             _ => self.decide(header, bytes, &frame),
         }
     }

@@ -3,8 +3,10 @@
 //! One thread owns all of it and is the only one that writes bindings, so that there is nothing to
 //! lock. Others reach it through [`Handle`].
 
+mod announce;
 mod decide;
 mod flow_table;
+mod gateways;
 mod handover;
 mod idle;
 mod learner;
@@ -24,6 +26,7 @@ use std::{
 };
 
 use aya::maps::{MapData, MapError, RingBuf};
+pub use gateways::Trust;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 pub use record::Record;
 use switch_ebpf::rule::{Learn, Policy};
@@ -100,6 +103,7 @@ impl Handle {
 /// Starts the learner's thread. It ends with [`Handle::stop`] or with an error.
 pub fn start(
     config: &Config,
+    trust: Trust,
     topology: Topology,
     tables: Tables,
     misses: RingBuf<MapData>,
@@ -118,7 +122,7 @@ pub fn start(
         wake: Arc::new(wake),
         stop: Arc::default(),
     };
-    let mut learner = learner::Learner::new(config, topology, tables, misses, record)?;
+    let mut learner = learner::Learner::new(config, trust, topology, tables, misses, record)?;
     let inside = handle.clone();
     let thread = thread::Builder::new()
         .name("learner".to_owned())

@@ -9,7 +9,7 @@ use crate::{
     cli::SwitchArgs,
     datapath::Pins,
     instance::{check_host, check_ports},
-    switch::wanted_ports,
+    switch::{trust, wanted_ports},
     types::InstanceName,
 };
 
@@ -21,6 +21,7 @@ pub fn check(
 ) -> anyhow::Result<()> {
     let config = args.config()?;
     let mut problems: Vec<String> = check_host().err().iter().map(ToString::to_string).collect();
+    problems.extend(trust(&config).err().iter().map(ToString::to_string));
     let mut warnings = Vec::new();
     let ports = wanted_ports(&config);
     problems.extend(check_ports(&ports, &Pins::of(instance).programs(), |w| {

@@ -64,6 +64,8 @@ counted! {
         NoHeadroom = "no-headroom",
         /// The miss ring was full, so that the agent never saw the frame.
         MissLost = "miss-lost",
+        /// A RARP request or learning packet above the rate limit of its site.
+        AnnounceRate = "announce-rate",
         /// For every site, but floods had their half of the miss ring full.
         FloodLost = "flood-lost",
     }
@@ -80,6 +82,8 @@ counted! {
         Late = "late",
         /// Frames to every site.
         Flooded = "flooded",
+        /// Learning packets from gateways, handed to the agent.
+        LearningPackets = "learning_packets",
         /// Frames left to the host.
         Passed = "passed",
         /// Frames forwarded past others of their address, because the agent could not take them.

@@ -8,13 +8,13 @@ mod counters;
 mod miss;
 
 pub use counters::{Counter, Drop};
-pub use miss::{KIND_FLOOD, KIND_QUEUED, KIND_UNDECIDED, MissHeader};
+pub use miss::{KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_RARP, KIND_UNDECIDED, MissHeader};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-use crate::frame::Address;
+use crate::{frame::Address, limit::Limit, replay::Window};
 
 /// The version of everything in this module. An agent refuses pinned maps of another one.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// The most ports of one switch. A port's index is given by the agent and has nothing to do with
 /// its ifindex.
@@ -23,6 +23,14 @@ pub const MAX_PORTS: u32 = 256;
 pub const MAX_SITES: u32 = 1024;
 /// The most networks of one switch.
 pub const MAX_NETWORKS: u32 = 256;
+/// The most gateways that a switch takes signed learning packets from.
+pub const MAX_GATEWAYS: u32 = 1024;
+/// RARP requests and learning packets from one site: 20 000 a second, and 10 000 at once, which is
+/// what the evacuation of a large host takes.
+pub const ANNOUNCE_LIMIT: Limit = Limit {
+    interval_ns: 50_000,
+    burst_ns: 500_000_000,
+};
 /// Bytes of the miss ring.
 pub const MISS_RING: u32 = 1 << 25;
 /// How many bindings a flow table holds unless it is told otherwise.
@@ -42,6 +50,10 @@ pub mod names {
     pub const NETWORKS: &str = "NETWORKS";
     /// Network id → when the next frame to an unknown station is due (`u64`).
     pub const FLOOD_DUE: &str = "FLOOD_DUE";
+    /// Site id → when its next announcement is due (`u64`): see [`ANNOUNCE_LIMIT`](super::ANNOUNCE_LIMIT).
+    pub const ANNOUNCE_DUE: &str = "ANNOUNCE_DUE";
+    /// A gateway's id (`u32`) → [`Gateway`](super::Gateway).
+    pub const GATEWAYS: &str = "GATEWAYS";
     /// [`BindingKey`](super::BindingKey) → [`Binding`](super::Binding).
     pub const BINDINGS: &str = "BINDINGS";
     /// Slot → [`FlowTraffic`](super::FlowTraffic), per CPU.
@@ -73,13 +85,15 @@ pub mod names {
     /// Port index → [`Label`](super::Label).
     pub const PORT_NAMES: &str = "PORT_NAMES";
     /// Every map that is pinned.
-    pub const PINNED: [&str; 21] = [
+    pub const PINNED: [&str; 23] = [
         PORTS,
         EGRESS,
         ATTACHMENTS,
         SITES,
         NETWORKS,
         FLOOD_DUE,
+        ANNOUNCE_DUE,
+        GATEWAYS,
         BINDINGS,
         FLOW_TRAFFIC,
         QUEUED,
@@ -304,6 +318,18 @@ shared! {
         pub mac: [u8; 6],
         /// Zero.
         pub reserved: [u8; 2],
+    }
+
+    /// A gateway that signs its learning packets. Written by the agent.
+    pub struct Gateway {
+        /// The sequence numbers that were there.
+        pub window: Window,
+        /// When its last packet came in, `CLOCK_MONOTONIC` in nanoseconds.
+        pub heard_ns: u64,
+        /// The site that came from.
+        pub site: u32,
+        /// Zero.
+        pub reserved: u32,
     }
 
     /// A binding's traffic, on one CPU or through the agent.

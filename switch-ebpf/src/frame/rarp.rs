@@ -12,21 +12,28 @@ impl Frame {
     /// whoever sends a RARP request does not know its own.
     #[inline(always)]
     pub fn is_rarp_announcement<B: Bytes + ?Sized>(&self, bytes: &B) -> bool {
+        if self.ethertype != ETHERTYPE_RARP || self.is_group_source() {
+            return false;
+        }
         let offset = self.network_offset;
-        // The last byte first: a message that has it is not truncated.
-        let (Some([_]), Some(preamble), Some(sender)) = (
-            bytes.at::<[u8; 1]>(offset + LEN - 1),
-            bytes.at::<[u8; 8]>(offset),
-            bytes.at::<[u8; 6]>(offset + PREAMBLE.len()),
-        ) else {
+        // The last byte first: a message that has it is not truncated. One step after the other,
+        // because the compiler leaves an `Option` in a tuple undefined where it is `None`, and the
+        // verifier sees that.
+        if bytes.at::<[u8; 1]>(offset + LEN - 1).is_none() {
+            return false;
+        }
+        let Some(preamble) = bytes.at::<[u8; 8]>(offset) else {
             return false;
         };
-        let group = self.source[0] & 1 == 1;
-        self.ethertype == ETHERTYPE_RARP
-            && preamble == PREAMBLE
-            && sender == self.source
-            && !group
-            && sender != [0; 6]
+        let Some(sender) = bytes.at::<[u8; 6]>(offset + PREAMBLE.len()) else {
+            return false;
+        };
+        preamble == PREAMBLE && sender == self.source && sender != [0; 6]
+    }
+
+    #[inline(always)]
+    const fn is_group_source(&self) -> bool {
+        self.source[0] & 1 == 1
     }
 }
 

@@ -4,7 +4,9 @@ mod atomic;
 mod attachment;
 pub mod count;
 mod packet;
+mod rate;
 
 pub use atomic::Shared;
 pub use attachment::attachment;
 pub use packet::{Packet, length, retag};
+pub use rate::within;

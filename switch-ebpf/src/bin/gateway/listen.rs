@@ -8,15 +8,10 @@ use switch_ebpf::{
         StationAddress,
     },
     frame::{Address, Frame, Kind},
-    limit::Limit,
-    xdp::{Packet, Shared, length},
+    xdp::{Packet, Shared, length, within},
 };
 
 use crate::{count, maps, notice};
-
-/// How often another CPU may win the race for a place under a limit before the frame is taken to be
-/// above it.
-const LIMIT_TRIES: usize = 4;
 
 /// Listens to a frame that came in on a side. `to_port`: it is addressed to the port itself.
 ///
@@ -84,35 +79,17 @@ fn announced(ctx: &XdpContext, from: Station) {
             // SAFETY: `state` points to an element of the map, whose due time is only written here,
             // and atomically.
             let due = unsafe { Shared::new(&raw mut (*state).due_ns) };
-            if !within(STATION_LIMIT, due) {
+            if !within(Some(due), STATION_LIMIT) {
                 return count::counter(Counter::StationBound);
             }
         }
         // A flood of MACs leaves the limit of them all.
         None => count::counter(Counter::StationsFull),
     }
-    let Some(due) = maps::lan_due() else {
-        return;
-    };
-    if !within(LAN_LIMIT, due) {
+    if !within(maps::lan_due(), LAN_LIMIT) {
         return count::counter(Counter::LanBound);
     }
     hand_up(ctx, from, KIND_ANNOUNCEMENT);
-}
-
-#[inline(always)]
-fn within(limit: Limit, due: Shared) -> bool {
-    for _ in 0..LIMIT_TRIES {
-        let before = due.load();
-        // SAFETY: a helper without arguments.
-        let Some(after) = limit.pass(before, unsafe { bpf_ktime_get_ns() }) else {
-            return false;
-        };
-        if due.replace(before, after) {
-            return true;
-        }
-    }
-    false
 }
 
 #[inline(always)]

@@ -2,9 +2,12 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use switch_ebpf::{
-    abi::{Binding, BindingKey, Counter, Drop, Leg, NO_SITE, Network, PHASE_SETTLED},
+    abi::{
+        Binding, BindingKey, Counter, Drop, KIND_LEARNING, KIND_RARP, Leg, NO_SITE, Network,
+        PHASE_SETTLED,
+    },
     frame::{Evidence, Origin, Retag},
-    rule,
+    learning_packet, rule,
     xdp::{Packet, retag},
 };
 
@@ -19,6 +22,16 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
     let attachment = ingress.attachment;
     let packet = ingress.frame.packet(&Packet(ctx), ingress.length)?;
     let network = maps::network(attachment.network).ok_or(Drop::NoLeg)?;
+    if ingress.frame.is_rarp_announcement(&Packet(ctx)) {
+        // The agent learns from it; nobody else is meant to hear it.
+        miss::announcement(ctx, ingress, KIND_RARP)?;
+        return Err(Drop::Rarp);
+    }
+    if learning_packet::find(&Packet(ctx), &ingress.frame).is_some() {
+        miss::announcement(ctx, ingress, KIND_LEARNING)?;
+        count::counter(Counter::LearningPackets);
+        return Ok(Verdict::Taken);
+    }
     let (address, evidence) = match ingress.frame.origin(&packet)? {
         Origin::Vm(address, evidence) => (address, evidence),
         Origin::Nobody => return deliver(ctx, ingress, &network.client),

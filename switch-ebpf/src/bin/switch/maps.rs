@@ -9,8 +9,8 @@ use aya_ebpf::{
 use switch_ebpf::{
     abi::{
         Attachment, AttachmentKey, Binding, BindingKey, Counter, DEFAULT_MAX_FLOWS, Drop,
-        FlowTraffic, Forwarded, Label, Leg, MAX_NETWORKS, MAX_PORTS, MAX_SITES, MISS_RING, Meta,
-        Network, Port, Traffic, agent, traffic,
+        FlowTraffic, Forwarded, Gateway, Label, Leg, MAX_GATEWAYS, MAX_NETWORKS, MAX_PORTS,
+        MAX_SITES, MISS_RING, Meta, Network, Port, Traffic, agent, traffic,
     },
     xdp::Shared,
 };
@@ -28,6 +28,8 @@ static SITES: Array<Leg> = Array::pinned(MAX_SITES, 0);
 static NETWORKS: Array<Network> = Array::pinned(MAX_NETWORKS, 0);
 #[map]
 static FLOOD_DUE: Array<u64> = Array::pinned(MAX_NETWORKS, 0);
+#[map]
+static ANNOUNCE_DUE: Array<u64> = Array::pinned(MAX_SITES, 0);
 /// Preallocated: whether a binding fits is known before, and an update never fails for memory.
 #[map]
 static BINDINGS: HashMap<BindingKey, Binding> = HashMap::pinned(DEFAULT_MAX_FLOWS, 0);
@@ -49,6 +51,8 @@ static HEARTBEAT: Array<u64> = Array::pinned(1, 0);
 // The agent's own state. No program reads it; it stands here so that there is one list of maps.
 #[map]
 static META: Array<Meta> = Array::pinned(1, 0);
+#[map]
+static GATEWAYS: HashMap<u32, Gateway> = HashMap::pinned(MAX_GATEWAYS, 0);
 #[map]
 static AGENT: Array<u64> = Array::pinned(agent::ENTRIES, 0);
 #[map]
@@ -92,9 +96,18 @@ pub fn network(network: u32) -> Option<&'static Network> {
 /// When the next frame to an unknown station of a network is due.
 #[inline(always)]
 pub fn flood_due(network: u32) -> Option<Shared> {
-    // SAFETY: an element of an array map, which only `up` writes.
+    // SAFETY: an element of an array map, which only `rate` writes.
     FLOOD_DUE
         .get_ptr_mut(network)
+        .map(|at| unsafe { Shared::new(at) })
+}
+
+/// When the next announcement of a site is due.
+#[inline(always)]
+pub fn announce_due(site: u32) -> Option<Shared> {
+    // SAFETY: as above.
+    ANNOUNCE_DUE
+        .get_ptr_mut(site)
         .map(|at| unsafe { Shared::new(at) })
 }
 

@@ -6,8 +6,11 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use switch_ebpf::{
-    abi::{Counter, Drop, KIND_FLOOD, KIND_QUEUED, KIND_UNDECIDED, MISS_RING, MissHeader},
-    xdp::Shared,
+    abi::{
+        ANNOUNCE_LIMIT, Counter, Drop, KIND_FLOOD, KIND_QUEUED, KIND_UNDECIDED, MISS_RING,
+        MissHeader,
+    },
+    xdp::{Shared, within},
 };
 
 use crate::{Ingress, count, maps};
@@ -50,6 +53,19 @@ fn header(ingress: &Ingress<'_>, kind: u32) -> MissHeader {
 pub fn to_agent(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop> {
     if submit(ctx.ctx, &header(ingress, KIND_UNDECIDED), Shared::none()) {
         count::counter(Counter::Misses);
+        Ok(())
+    } else {
+        Err(Drop::MissLost)
+    }
+}
+
+/// Hands the agent a RARP request or a learning packet, within the site's limit.
+#[inline(always)]
+pub fn announcement(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32) -> Result<(), Drop> {
+    if !within(maps::announce_due(ingress.attachment.site), ANNOUNCE_LIMIT) {
+        return Err(Drop::AnnounceRate);
+    }
+    if submit(ctx.ctx, &header(ingress, kind), Shared::none()) {
         Ok(())
     } else {
         Err(Drop::MissLost)
