@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod datapath;
+pub mod gateway;
 pub mod instance;
 pub mod learning;
 pub mod learning_key;

@@ -126,6 +126,7 @@ shared! {
     }
 
     /// Somebody with a MAC.
+    #[derive(Hash)]
     pub struct Station {
         /// The MAC.
         pub mac: [u8; 6],
