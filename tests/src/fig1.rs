@@ -249,6 +249,29 @@ impl Lab {
         Ok(())
     }
 
+    /// Gives every cable between the client and a VM in its data centre another MTU; the trunk has
+    /// room for a tag on top, as [`TRUNK_MTU`] has.
+    ///
+    /// # Errors
+    /// When a driver refuses it.
+    pub fn set_mtu(&self, vm: &Vm, mtu: u32) -> Result<()> {
+        let dc = self.site(vm.dc)?;
+        let wan_end = wan_end(&dc.trunk);
+        for (ns, link, mtu) in [
+            (&vm.ns, vm.interface.as_str(), mtu),
+            (&dc.ns, vm.tap.as_str(), mtu),
+            (&dc.ns, UPLINK, mtu + 4),
+            (&self.wan, dc.wan_port.as_str(), mtu + 4),
+            (&self.wan, wan_end.as_str(), mtu + 4),
+            (&self.switch, dc.trunk.as_str(), mtu + 4),
+            (&self.switch, "c0", mtu),
+            (&self.client.ns, self.client.interface.as_str(), mtu),
+        ] {
+            ns.set_mtu(link, mtu)?;
+        }
+        Ok(())
+    }
+
     /// Stands in for the switch: a wire from the client's port to the VLAN of one data centre.
     /// Called again, it changes the data centre in place.
     ///

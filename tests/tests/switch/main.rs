@@ -13,6 +13,8 @@ mod ops;
 mod order;
 mod stats;
 mod stream;
+mod tags;
+mod traffic;
 
 use stats::Stats;
 
@@ -20,6 +22,8 @@ use stats::Stats;
 const SOON: Duration = Duration::from_secs(10);
 /// Long enough for a lot of traffic on a busy machine.
 const LATER: Duration = Duration::from_secs(60);
+/// How long nothing must arrive to believe that nothing will.
+const SILENCE: Duration = Duration::from_millis(150);
 
 const VM_MAC: Mac = [0x52, 0x54, 0, 0, 0, 13];
 const VM_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 13);

@@ -15,8 +15,8 @@ use crate::VM_MAC;
 
 /// Somebody at the client's side who answers nothing.
 pub const SINK_MAC: Mac = [0x52, 0x54, 0, 0, 0, 9];
-const SINK_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
-const SINK_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 9);
+pub const SINK_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
+pub const SINK_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 9);
 
 const NUMBER: usize = size_of::<u64>();
 
