@@ -35,7 +35,7 @@ pub use host::{Endpoint, Host};
 pub use namespace::Namespace;
 pub use net::veth::{veth, veth_with_mtu};
 pub use poll::poll_until;
-pub use raw::{RawReceiver, RawSender, Received};
+pub use raw::{Capture, RawReceiver, RawSender, Received};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

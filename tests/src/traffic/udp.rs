@@ -220,6 +220,26 @@ fn is_timeout(kind: ErrorKind) -> bool {
     )
 }
 
+/// Sends `count` numbered packets of `size` bytes from one endpoint to another, and judges what
+/// arrives within `patience`.
+///
+/// # Errors
+/// As [`UdpSender::start`] and [`UdpReceiver::finish`]; lost packets are no error here.
+pub fn stream(
+    from: &Endpoint,
+    to: &Endpoint,
+    count: u64,
+    size: usize,
+    patience: Duration,
+) -> Result<UdpReport> {
+    let receiver = UdpReceiver::start(to)?;
+    let sender = UdpSender::start(from, to.addr, Duration::from_micros(100), size)?;
+    poll_until(patience, "UDP packets to be sent", || {
+        (sender.sent() >= count).then_some(())
+    })?;
+    receiver.finish(sender.stop()?, patience)
+}
+
 /// Sends a packet from one endpoint to another and the same one back, and says how long that
 /// took. It is sent once: a loss is an error.
 ///
