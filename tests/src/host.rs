@@ -7,7 +7,14 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{Mac, Namespace};
+use crate::{
+    Mac, Namespace, Tag,
+    net::{
+        bpf::{Rule, Step, When},
+        sysctl::silence,
+        tc::{self, Side},
+    },
+};
 
 /// The prefix of every host's IPv4 address.
 pub const IPV4_PREFIX: u8 = 24;
@@ -80,6 +87,18 @@ impl Host {
             knows.add_neighbour(known.ipv6.into(), known.mac)?;
         }
         Ok(())
+    }
+
+    /// Puts the host into a VLAN: all it sends has the tag, and it hears nothing without it.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn join_vlan(&self, tag: Tag) -> Result<()> {
+        let untag: Rule<'_> = (When::Tagged(tag), &[Step::Pop, Step::Pass]);
+        let (ns, link) = (&self.ns, &self.interface);
+        tc::attach(ns, link, Side::Ingress, &[untag], &[Step::Drop])?;
+        let tagged = [Step::Push(tag), Step::Pass];
+        tc::attach(ns, link, Side::Egress, &[silence()], &tagged)
     }
 
     /// A port of the host's IPv4 address.

@@ -21,6 +21,7 @@
 pub mod agent;
 pub mod fig1;
 pub mod frame;
+mod guest;
 pub mod host;
 pub mod namespace;
 pub mod net;
@@ -33,9 +34,12 @@ pub use fig1::{Dc, Lab, Vm};
 pub use frame::{Mac, Tag};
 pub use host::{Endpoint, Host};
 pub use namespace::Namespace;
-pub use net::veth::{veth, veth_with_mtu};
+pub use net::{
+    counters::LinkCounters,
+    veth::{veth, veth_with_mtu},
+};
 pub use poll::poll_until;
-pub use raw::{RawReceiver, RawSender, Received};
+pub use raw::{Capture, RawReceiver, RawSender, Received};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

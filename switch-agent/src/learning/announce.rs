@@ -73,7 +73,7 @@ impl Learner {
                 self.learn_all_of(header, mac)?;
             }
             if self.pass_learning_packets {
-                self.to_client(header, bytes, frame, None);
+                self.deliver(header, bytes, frame, None);
             }
         }
         Ok(())

@@ -69,14 +69,14 @@ impl Learner {
         };
         match self.learn(&claim)? {
             Outcome::Bound(slot) => {
-                self.to_client(header, bytes, frame, Some(slot));
+                self.deliver(header, bytes, frame, Some(slot));
                 if evidence == Evidence::Announce && self.move_together == MoveTogether::Always {
                     self.learn_all_of(header, frame.source)?;
                 }
             }
             Outcome::Late => {
                 self.flows.tables.add_agent(agent::LATE, 1)?;
-                self.to_client(header, bytes, frame, None);
+                self.deliver(header, bytes, frame, None);
             }
             Outcome::Refused => {}
         }

@@ -167,7 +167,7 @@ impl Learner {
         };
         match header.kind {
             KIND_QUEUED => {
-                self.to_client(header, bytes, &frame, Some(header.slot));
+                self.deliver(header, bytes, &frame, Some(header.slot));
                 self.leaving.push((header.slot, header.number));
                 Ok(())
             }
@@ -185,7 +185,7 @@ impl Learner {
     }
 
     /// Puts a frame from a site in line for the client. `slot` is its binding's.
-    pub(super) fn to_client(
+    pub(super) fn deliver(
         &mut self,
         header: &MissHeader,
         bytes: &[u8],

@@ -56,6 +56,9 @@ pub struct Link {
     pub xdp: Option<XdpMode>,
     /// The bridge it is a port of.
     pub master: Option<u32>,
+    /// Frames that it should have sent and dropped. On a veth pair that includes those that XDP
+    /// redirected to it and for which the other end had no room (`veth_get_stats64`).
+    pub tx_dropped: u64,
 }
 
 impl Link {
@@ -69,6 +72,7 @@ impl Link {
             promiscuity: 0,
             xdp: None,
             master: None,
+            tx_dropped: 0,
         };
         for attribute in &message.attributes {
             match attribute {
@@ -79,6 +83,7 @@ impl Link {
                 LinkAttribute::OperState(state) => link.running = *state == State::Up,
                 LinkAttribute::Controller(master) => link.master = Some(*master),
                 LinkAttribute::Promiscuity(count) => link.promiscuity = *count,
+                LinkAttribute::Stats64(counters) => link.tx_dropped = counters.tx_dropped,
                 LinkAttribute::Xdp(attributes) => {
                     link.xdp = attributes.iter().find_map(XdpMode::read);
                 }

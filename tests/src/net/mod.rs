@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod bpf;
+pub mod counters;
 pub mod ethtool;
 pub mod link;
 pub mod netlink;
