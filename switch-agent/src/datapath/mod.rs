@@ -3,6 +3,7 @@
 mod load;
 mod pins;
 mod tables;
+mod tally;
 mod topology;
 
 use std::{io, path::PathBuf};
@@ -16,8 +17,11 @@ use aya::{
 pub use load::{Attached, GATEWAY, Object, Programs, SWITCH};
 pub use pins::Pins;
 pub use tables::{Tables, open_misses};
+pub(crate) use tables::{check_layout, open};
+pub use tally::Tally;
 use thiserror::Error;
 pub use topology::{Names, PortEntry, SiteEntry, Topology};
+pub(crate) use topology::{leg, write_ports, writing};
 
 /// What can go wrong between the agent and the kernel's half of the switch.
 #[derive(Debug, Error)]
