@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use thiserror::Error;
 
 use crate::{
-    api::{Flow, Order, Stats},
+    api::{AnyStats, Flow, Order},
     config::Config,
     control::{Backend, Journal},
     datapath::{
@@ -242,14 +242,14 @@ impl Backend for Control {
         })
     }
 
-    fn stats(&self) -> BoxFuture<'_, Result<Stats, String>> {
+    fn stats(&self) -> BoxFuture<'_, Result<AnyStats, String>> {
         Box::pin(async {
             let mut stats = report::stats(&self.tables)
                 .map_err(|error| format!("cannot read the maps: {error}"))?;
             stats.learn_us = self.record.learn_us();
             stats.agent.running = true;
             stats.agent.pid = Some(std::process::id());
-            Ok(stats)
+            Ok(stats.into())
         })
     }
 
