@@ -11,6 +11,7 @@ pub mod control;
 pub mod datapath;
 pub mod learning;
 pub mod learning_key;
+pub mod metrics;
 pub mod net;
 pub mod ports;
 pub mod report;
