@@ -92,6 +92,14 @@ pub fn counter(counter: Counter) {
     }
 }
 
+/// Frames are dropped.
+#[inline(always)]
+pub fn drops(reason: Drop, frames: u64) {
+    if let Some(at) = maps::drops(reason) {
+        add(at, frames);
+    }
+}
+
 /// A frame is dropped.
 #[inline(always)]
 pub fn drop(ctx: &XdpContext, reason: Drop) {
