@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use lab::{Agent, Lab, Mac, Namespace, Vm};
 use serde_json::Value;
 
+mod moves;
 mod ops;
 mod order;
 mod stats;
@@ -58,6 +59,15 @@ fn flows(agent: &Agent) -> Result<Vec<Value>> {
 fn flow(agent: &Agent, address: &str) -> Result<Option<Value>> {
     let flows = flows(agent)?;
     Ok(flows.into_iter().find(|flow| flow["address"] == address))
+}
+
+/// What happened, the oldest first.
+fn events(agent: &Agent) -> Result<Vec<Value>> {
+    let text = agent.cli_ok(&["events", "--json"])?;
+    let event = |line: &str| {
+        serde_json::from_str(line).with_context(|| format!("read an event from {line}"))
+    };
+    text.lines().map(event).collect()
 }
 
 /// The counters.
