@@ -9,10 +9,13 @@ use anyhow::{Context, Result};
 use lab::{Agent, Lab, Mac, Namespace, Vm};
 use serde_json::Value;
 
+mod crash;
 mod late;
+mod load;
 mod moves;
 mod ops;
 mod order;
+mod ports;
 mod stats;
 mod stream;
 mod tags;

@@ -1,61 +1,14 @@
 //! Moves under load: what the patent is about, between real sockets.
 
-use std::{sync::MutexGuard, time::Duration};
-
 use anyhow::{Context, Result, ensure};
-use lab::{
-    Agent, Endpoint, Host, Lab, Vm, poll_until,
-    traffic::{Download, UdpReceiver, UdpSender},
-};
+use lab::{Agent, Lab, Vm, poll_until, traffic::UdpReceiver};
 use serde_json::{Value, json};
 
-use crate::{LATER, SOON, events, flow, start, stats};
-
-/// One packet a millisecond each way.
-const EVERY: Duration = Duration::from_millis(1);
-
-/// A TCP download from the VM, and a numbered UDP stream each way.
-struct Load {
-    download: Download,
-    down: (UdpSender, UdpReceiver),
-    up: (UdpSender, UdpReceiver),
-}
-
-impl Load {
-    fn start(client: &Host, vm: &Host) -> Result<Self> {
-        let stream = |from: Endpoint, to: Endpoint| -> Result<_> {
-            let receiver = UdpReceiver::start(&to)?;
-            Ok((UdpSender::start(&from, to.addr, EVERY, 200)?, receiver))
-        };
-        let rate = Some(5_000_000);
-        let load = Self {
-            download: Download::start(&vm.v4(80), &client.v4(0), u64::MAX, rate)?,
-            down: stream(vm.v4(6000), client.v4(5000))?,
-            up: stream(client.v4(6000), vm.v4(5000))?,
-        };
-        load.goes_on()?;
-        Ok(load)
-    }
-
-    /// Waits until more of everything has arrived.
-    fn goes_on(&self) -> Result<()> {
-        for (sender, receiver) in [&self.down, &self.up] {
-            receiver.wait_for(sender.sent() + 50, SOON)?;
-        }
-        self.download
-            .wait_for(self.download.progress() + 100_000, LATER)
-    }
-
-    /// Stops, and wants everything perfect.
-    fn finish(self) -> Result<()> {
-        for (what, (sender, receiver)) in [("VM to client", self.down), ("client to VM", self.up)] {
-            let report = receiver.finish(sender.stop()?, SOON)?;
-            ensure!(report.is_perfect(), "{what}: {report}");
-        }
-        self.download.stop()?;
-        Ok(())
-    }
-}
+use crate::{
+    SOON, events, flow,
+    load::{Load, pause},
+    start, stats,
+};
 
 /// Migrates the VM while its own sender is paused, as a guest's is, and the client's until the
 /// switch has learned: what it sends to a site that the VM has left, nobody can deliver.
@@ -70,13 +23,6 @@ fn migrate(lab: &Lab, vm: &mut Vm, to: usize, agent: &Agent, load: &Load) -> Res
         let flow = flow(agent, "10.0.0.13").ok()??;
         (flow["site"] == site).then_some(())
     })
-}
-
-/// Pauses a stream when nothing of it is on its way.
-fn pause((sender, receiver): &(UdpSender, UdpReceiver)) -> Result<MutexGuard<'_, ()>> {
-    let paused = sender.pause();
-    receiver.wait_for(sender.sent(), SOON)?;
-    Ok(paused)
 }
 
 /// Both rules of the VM's IPv4 address, without their counters, as in Fig. 4.
