@@ -101,12 +101,13 @@ pub enum Verdict {
     Refuse(Refusal),
 }
 
-/// Whether a frame from `site` is a straggler: the address has just left that site.
+/// Whether a frame from `site` is a straggler: the address has just left that site. A static binding
+/// has stragglers as well, when the operator moves it; a quarantined one is to be held.
 ///
 /// The datapath asks this by itself, so that late frames cost no miss.
 #[inline(always)]
 pub fn is_late(binding: &Binding, site: u32, hold_down_ns: u64, now_ns: u64) -> bool {
-    binding.state == STATE_LEARNED
+    binding.state != STATE_QUARANTINED
         && binding.previous_site == site
         && now_ns.saturating_sub(binding.moved_at_ns) < hold_down_ns
 }
@@ -133,13 +134,13 @@ pub fn judge(
     if binding.site == site {
         return Verdict::Refresh;
     }
+    if is_late(binding, site, policy.hold_down_ns(evidence), now_ns) {
+        return Verdict::Late;
+    }
     match binding.state {
         STATE_STATIC => return Verdict::Refuse(Refusal::Pinned),
         STATE_QUARANTINED => return Verdict::Refuse(Refusal::Quarantined),
         _ => {}
-    }
-    if is_late(binding, site, policy.hold_down_ns(evidence), now_ns) {
-        return Verdict::Late;
     }
     if moves_in_window(binding, policy, now_ns).saturating_add(1) >= policy.quarantine_moves {
         return Verdict::Quarantine;

@@ -103,6 +103,25 @@ fn a_static_binding_is_pinned() {
 }
 
 #[test]
+fn a_static_binding_that_the_operator_moves_has_stragglers() {
+    let pinned = Binding {
+        state: STATE_STATIC,
+        ..created(1, 0, S, MAC)
+    };
+    let after = moved_by_operator(&pinned, 2, 10 * S);
+    assert_eq!(after.state, STATE_STATIC);
+    assert_eq!(data(Some(&after), 1, 15 * S - 1), Verdict::Late);
+    assert_eq!(data(Some(&after), 1, 15 * S), refused(Refusal::Pinned));
+    assert_eq!(data(Some(&after), 3, 10 * S), refused(Refusal::Pinned));
+}
+
+#[test]
+fn a_quarantined_binding_has_no_stragglers() {
+    let held = quarantined(&moved(&created(1, 0, S, MAC), 2, &DEFAULTS, 10 * S, MAC));
+    assert_eq!(data(Some(&held), 1, 10 * S), refused(Refusal::Quarantined));
+}
+
+#[test]
 fn a_quarantined_binding_is_held_until_it_is_released() {
     let held = quarantined(&created(1, 0, S, MAC));
     assert_eq!((held.site, held.state), (1, STATE_QUARANTINED));
