@@ -21,7 +21,6 @@
 pub mod agent;
 pub mod fig1;
 pub mod frame;
-mod guest;
 pub mod host;
 pub mod namespace;
 pub mod net;
