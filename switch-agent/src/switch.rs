@@ -55,6 +55,8 @@ pub struct Switch {
     record: Arc<Record>,
     /// The ports, as they were at the start.
     pub ports: Vec<PortEntry>,
+    /// How many sites it has.
+    pub sites: usize,
     /// The rare words of the datapath. Nobody may hear them: that stops nothing.
     pub words: Option<EbpfLogger<&'static dyn log::Log>>,
     /// Keeps the programs' descriptors, and with them the words' ring.
@@ -154,6 +156,7 @@ impl Switch {
             thread,
             record,
             ports,
+            sites: config.sites.len(),
             words,
             _programs: programs,
         })

@@ -204,11 +204,7 @@ pub fn exit_status(error: &anyhow::Error) -> u8 {
     let usage = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<ConfigError>() || cause.is::<GatewayConfigError>()
     };
-    if error.chain().any(usage) {
-        2
-    } else {
-        1
-    }
+    if error.chain().any(usage) { 2 } else { 1 }
 }
 
 #[cfg(test)]
@@ -298,8 +294,8 @@ mod tests {
                 "write http://HOST",
             ),
             (
-                "switch-agent gateway --lan eth1 --trunk eth0:2 --announce-to ff02::1 --gateway-id -1",
-                "invalid",
+                "switch-agent gateway --lan eth1 --trunk eth0:2 --announce-to ff02::1 --gateway-id x",
+                "invalid digit",
             ),
             ("switch-agent", "Usage:"),
         ] {

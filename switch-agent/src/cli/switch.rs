@@ -1,6 +1,6 @@
 //! The switch's own options: `run` and `check` have the same.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use humantime::Duration;
@@ -88,6 +88,10 @@ pub struct SwitchArgs {
     /// What stays on SIGINT or SIGTERM
     #[arg(long, value_enum, default_value_t)]
     pub on_exit: OnExit,
+
+    /// Serve the counters for Prometheus at http://ADDR:PORT/metrics
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics: Option<SocketAddr>,
 }
 
 impl SwitchArgs {
@@ -125,6 +129,7 @@ impl SwitchArgs {
             max_flows: self.max_flows,
             xdp_mode: self.xdp_mode,
             on_exit: self.on_exit,
+            metrics: self.metrics,
         })
     }
 }

@@ -5,7 +5,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-use std::{ops::Deref, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, ops::Deref, path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
 use ipnet::IpNet;
@@ -61,6 +61,8 @@ pub struct Settings {
     pub xdp_mode: XdpMode,
     /// What stays when the agent goes.
     pub on_exit: OnExit,
+    /// Where the counters are served for Prometheus; none: nowhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// The client-side attachment: a port, untagged or with a VLAN of its own.

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
-    maps::{Array, Map, MapData, MapError},
+    maps::{Array, Map, MapData, MapError, MapInfo},
     programs::{
-        ProgramError, Xdp, XdpMode,
+        ProgramError, RawTracePoint, Xdp, XdpMode,
         links::{FdLink, LinkError, PinnedLink},
         xdp::XdpLink,
     },
@@ -49,6 +49,12 @@ pub static GATEWAY: Object = Object {
     layout: gateway::LAYOUT_VERSION,
     by_flow: &[],
 };
+
+/// The programs that hear what became of redirected frames, and at which tracepoint.
+const EGRESS_PROGRAMS: [(&str, &str); 2] = [
+    ("egress_flushed", "xdp_devmap_xmit"),
+    ("egress_refused", "xdp_redirect_err"),
+];
 
 /// The loaded programs. The kernel keeps what is attached when this is dropped.
 pub struct Programs {
@@ -119,6 +125,15 @@ impl Programs {
             adopted,
         };
         programs.xdp()?.load().map_err(object.error())?;
+        for (program, tracepoint) in EGRESS_PROGRAMS {
+            if let Err(error) = hear(&mut programs.ebpf, pins, program, tracepoint) {
+                tracing::warn!(
+                    reason = reason(&error),
+                    "cannot attach to tracepoint {tracepoint}: frames that a port does not take are \
+                     not counted"
+                );
+            }
+        }
         if !adopted {
             // Last of all, for it says that the maps are whole.
             write_meta(pins, object.layout, max_flows)?;
@@ -195,14 +210,60 @@ impl Object {
     }
 }
 
+/// Attaches a program to a tracepoint, and has it take the place of a former run's. For a moment both
+/// are there, which counts nothing twice: what one has counted is not outstanding for the other.
+fn hear(
+    object: &mut Ebpf,
+    pins: &Pins,
+    name: &str,
+    tracepoint: &'static str,
+) -> Result<(), EgressError> {
+    let program = object.program_mut(name).ok_or(EgressError::Missing)?;
+    let program: &mut RawTracePoint = program.try_into()?;
+    program.load()?;
+    let id = program.attach(tracepoint)?;
+    let link: FdLink = program.take_link(id)?.into();
+    let pin = pins.tracepoint(tracepoint);
+    match std::fs::remove_file(&pin) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error)?,
+        _ => {}
+    }
+    link.pin(&pin)?;
+    Ok(())
+}
+
+/// Why it is not heard what becomes of redirected frames.
+#[derive(Debug, thiserror::Error)]
+enum EgressError {
+    #[error("the object has no such program")]
+    Missing,
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+    #[error(transparent)]
+    Pin(#[from] aya::pin::PinError),
+}
+
 fn write_meta(pins: &Pins, layout: u32, max_flows: u32) -> Result<(), DatapathError> {
     let error = |source: MapError| DatapathError::Open {
         map: names::META,
         source,
     };
+    let egress = MapInfo::from_pin(pins.map(names::EGRESS)).map_err(error)?;
     let data = MapData::from_pin(pins.map(names::META)).map_err(error)?;
     let mut meta: Array<MapData, Meta> = Array::try_from(Map::Array(data)).map_err(error)?;
-    meta.set(0, Meta { layout, max_flows }, 0).map_err(error)
+    meta.set(
+        0,
+        Meta {
+            layout,
+            max_flows,
+            egress_map: egress.id(),
+            reserved: 0,
+        },
+        0,
+    )
+    .map_err(error)
 }
 
 /// Takes over the pinned link of a former run, if it still is the one at the port: the kernel

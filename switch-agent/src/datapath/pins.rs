@@ -65,10 +65,19 @@ impl Pins {
         self.links().join(name)
     }
 
+    /// The pin of a tracepoint's link.
+    pub fn tracepoint(&self, name: &str) -> PathBuf {
+        self.tracepoints().join(name)
+    }
+
+    fn tracepoints(&self) -> PathBuf {
+        self.directory.join("tracepoints")
+    }
+
     /// Makes the directories, and mounts bpffs where nobody has.
     pub fn create(&self) -> Result<(), DatapathError> {
         mount_bpffs()?;
-        for directory in [self.maps(), self.links()] {
+        for directory in [self.maps(), self.links(), self.tracepoints()] {
             fs::create_dir_all(&directory).map_err(|source| DatapathError::Pins {
                 verb: "create",
                 path: directory,

@@ -164,7 +164,10 @@ impl std::str::FromStr for HttpUrl {
     fn from_str(text: &str) -> Result<Self, GatewayConfigError> {
         let parsed = ureq::http::Uri::try_from(text).ok();
         let is_http = |uri: &ureq::http::Uri| uri.scheme_str() == Some("http");
-        match parsed.filter(is_http).is_some_and(|uri| uri.host().is_some_and(|h| !h.is_empty())) {
+        match parsed
+            .filter(is_http)
+            .is_some_and(|uri| uri.host().is_some_and(|h| !h.is_empty()))
+        {
             true => Ok(Self(text.to_owned())),
             false => Err(GatewayConfigError::NotHttp(text.to_owned())),
         }
@@ -180,7 +183,10 @@ pub(super) mod tests {
             lan: lan.parse().expect("a LAN"),
             trunk: trunk.parse().expect("a trunk"),
             mode: Mode::default(),
-            destinations: to.iter().map(|t| t.parse().expect("a destination")).collect(),
+            destinations: to
+                .iter()
+                .map(|t| t.parse().expect("a destination"))
+                .collect(),
             key_file: None,
             id: None,
             addresses: None,
@@ -207,14 +213,34 @@ pub(super) mod tests {
 
     #[test]
     fn trunks_and_urls() {
-        let trunk = |text: &str| text.parse::<Trunk>().map(|trunk| trunk.attachment().to_string());
+        let trunk = |text: &str| {
+            text.parse::<Trunk>()
+                .map(|trunk| trunk.attachment().to_string())
+        };
         assert_eq!(trunk("up:1/802.1ad"), Ok("up:1/802.1ad".to_owned()));
-        assert!(trunk("up").expect_err("no VLAN").to_string().contains("write up:VLAN"));
+        assert!(
+            trunk("up")
+                .expect_err("no VLAN")
+                .to_string()
+                .contains("write up:VLAN")
+        );
         assert!(trunk("up:0").is_err());
-        for text in ["http://10.0.0.9:8080/moved", "http://[fd00::9]:80", "http://controller"] {
+        for text in [
+            "http://10.0.0.9:8080/moved",
+            "http://[fd00::9]:80",
+            "http://controller",
+        ] {
             assert_eq!(text.parse::<HttpUrl>().expect(text).as_str(), text);
         }
-        for text in ["", "controller:80", "https://x", "ftp://x", "http://", "http:///x", "http://a b"] {
+        for text in [
+            "",
+            "controller:80",
+            "https://x",
+            "ftp://x",
+            "http://",
+            "http:///x",
+            "http://a b",
+        ] {
             assert!(text.parse::<HttpUrl>().is_err(), "{text}");
         }
     }

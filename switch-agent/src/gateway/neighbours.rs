@@ -52,6 +52,11 @@ impl Neighbours {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ways.is_empty()
+    }
+
     /// Where a packet from this address has to go: the destinations of its family, each with its
     /// MAC. Whoever has not answered is reached by broadcast.
     pub fn of_family(&self, source: IpAddr) -> impl Iterator<Item = (IpAddr, MacAddress)> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use switch_ebpf::{
-    abi::gateway::{MAX_STATION_ADDRESSES, SIDE_LAN, Station, StationAddress},
+    abi::gateway::{MAX_STATION_ADDRESSES, SIDE_LAN, SIDE_TRUNK, Station, StationAddress},
     frame::Address,
 };
 
@@ -45,13 +45,18 @@ impl Stations {
         new
     }
 
+    /// How many addresses a station was heard with.
+    pub fn count(&self, station: &Station) -> u64 {
+        self.heard.get(station).map_or(0, |all| all.len() as u64)
+    }
+
     /// A station does not have an address any more. How many it still has.
-    pub fn remove(&mut self, about: &StationAddress) -> usize {
+    pub fn remove(&mut self, about: &StationAddress) -> u64 {
         let Some(addresses) = self.heard.get_mut(&about.station) else {
             return 0;
         };
         addresses.retain(|address| *address != about.address);
-        let left = addresses.len();
+        let left = addresses.len() as u64;
         if left == 0 {
             self.heard.remove(&about.station);
         }
@@ -67,7 +72,7 @@ impl Stations {
         let has = heard(SIDE_LAN);
         let mut may_have: Vec<Address> = Vec::new();
         let given = self.given.get(&mac).into_iter().flatten().copied();
-        let elsewhere = heard(switch_ebpf::abi::gateway::SIDE_TRUNK);
+        let elsewhere = heard(SIDE_TRUNK);
         for address in given.chain(elsewhere) {
             if !has.contains(&address) && !may_have.contains(&address) {
                 may_have.push(address);
@@ -79,8 +84,6 @@ impl Stations {
 
 #[cfg(test)]
 mod tests {
-    use switch_ebpf::abi::gateway::SIDE_TRUNK;
-
     use super::*;
 
     const MAC: MacAddress = MacAddress([0x52, 0x54, 0, 0, 0, 13]);

@@ -142,17 +142,15 @@ fn print_gateway(stats: &GatewayStats, out: &mut impl Write) -> io::Result<()> {
                 answered,
                 unanswered,
             },
-        notify:
-            Notify {
-                sent: told,
-                failed: untold,
-            },
-        known:
-            Known {
-                stations,
-                addresses,
-                max,
-            },
+        notify: Notify {
+            sent: told,
+            failed: untold,
+        },
+        known: Known {
+            stations,
+            addresses,
+            max,
+        },
         drops,
         passed,
         ports,

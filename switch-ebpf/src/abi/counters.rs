@@ -62,6 +62,10 @@ counted! {
         NoLeg = "no-leg",
         /// The driver left no room to push a tag.
         NoHeadroom = "no-headroom",
+        /// The port it was redirected to took no more: its queue is full, or it is going down.
+        EgressFull = "egress-full",
+        /// The port it was redirected to takes no frames: it is down, or its driver cannot.
+        EgressRefused = "egress-refused",
         /// The miss ring was full, so that the agent never saw the frame.
         MissLost = "miss-lost",
         /// A RARP request or learning packet above the rate limit of its site.

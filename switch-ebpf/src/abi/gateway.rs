@@ -99,9 +99,9 @@ pub const SIDE_LAN: u16 = 0;
 pub const SIDE_TRUNK: u16 = 1;
 
 /// [`Crossing::mode`]: frames go over to the other side.
-pub const MODE_FORWARD: u32 = 0;
+pub const MODE_FORWARD: u16 = 0;
 /// [`Crossing::mode`]: frames stay the host's.
-pub const MODE_SNOOP: u32 = 1;
+pub const MODE_SNOOP: u16 = 1;
 
 /// [`Notice::kind`]: a station has an address that was not known.
 pub const KIND_ADDRESS: u32 = 1;
@@ -114,7 +114,10 @@ shared! {
     /// What becomes of an attachment's frames. Written by the agent.
     pub struct Crossing {
         /// [`MODE_FORWARD`] or [`MODE_SNOOP`].
-        pub mode: u32,
+        pub mode: u16,
+        /// [`MODE_NATIVE`](super::MODE_NATIVE) or [`MODE_GENERIC`](super::MODE_GENERIC); 0 while the
+        /// program is not attached yet.
+        pub xdp_mode: u16,
         /// Index of the attachment's traffic counters.
         pub traffic: u32,
         /// How frames leave on the other side.

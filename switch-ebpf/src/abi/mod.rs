@@ -62,6 +62,8 @@ pub mod names {
     pub const QUEUED: &str = "QUEUED";
     /// [`traffic`](super::traffic) index → [`Traffic`](super::Traffic), per CPU.
     pub const TRAFFIC: &str = "TRAFFIC";
+    /// [`Redirects`](super::Redirects), one, per CPU.
+    pub const REDIRECTS: &str = "REDIRECTS";
     /// [`Drop`](super::Drop) → frames, per CPU.
     pub const DROPS: &str = "DROPS";
     /// [`Counter`](super::Counter) → frames, per CPU.
@@ -85,7 +87,7 @@ pub mod names {
     /// Port index → [`Label`](super::Label).
     pub const PORT_NAMES: &str = "PORT_NAMES";
     /// Every map that is pinned.
-    pub const PINNED: [&str; 23] = [
+    pub const PINNED: [&str; 24] = [
         PORTS,
         EGRESS,
         ATTACHMENTS,
@@ -98,6 +100,7 @@ pub mod names {
         FLOW_TRAFFIC,
         QUEUED,
         TRAFFIC,
+        REDIRECTS,
         DROPS,
         COUNTERS,
         MISSES,
@@ -206,12 +209,24 @@ pub const PHASE_HANDOVER: u32 = 1;
 pub const LEFT_UNKNOWN: u64 = u64::MAX;
 
 shared! {
-    /// What the maps are made for. Written by the agent once.
+    /// What the maps are made for. Written by the agent once, when they are whole.
     pub struct Meta {
         /// [`LAYOUT_VERSION`].
         pub layout: u32,
         /// The flow table's size.
         pub max_flows: u32,
+        /// The kernel's id of the map [`names::EGRESS`].
+        pub egress_map: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Frames that the programs of one CPU have redirected. Counted by the datapath.
+    pub struct Redirects {
+        /// How many were handed to the kernel.
+        pub handed: u64,
+        /// Of how many the kernel has said what became of them.
+        pub answered: u64,
     }
 
     /// A port. Written by the agent, read for frames that belong to no attachment.
@@ -246,8 +261,8 @@ shared! {
         pub traffic: u32,
         /// The port's own MAC.
         pub mac: [u8; 6],
-        /// Zero.
-        pub reserved: [u8; 2],
+        /// [`MODE_NATIVE`] or [`MODE_GENERIC`]; 0 while the program is not attached yet.
+        pub mode: u16,
     }
 
     /// How a frame leaves for an attachment. Written by the agent.

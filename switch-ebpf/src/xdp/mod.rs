@@ -3,6 +3,7 @@
 mod atomic;
 mod attachment;
 pub mod count;
+pub mod egress;
 mod packet;
 mod rate;
 

@@ -215,7 +215,7 @@ struct LoadRequest {
 fn load_program(hook: Hook, program: &[Instruction]) -> Result<OwnedFd> {
     const PROG_LOAD: libc::c_int = 5;
     let mut log = vec![0_u8; 1 << 16];
-    let request = LoadRequest {
+    let mut request = LoadRequest {
         program_type: hook as u32,
         instruction_count: u32::try_from(program.len())?,
         instructions: program.as_ptr() as u64,
@@ -224,15 +224,38 @@ fn load_program(hook: Hook, program: &[Instruction]) -> Result<OwnedFd> {
         log_size: u32::try_from(log.len())?,
         log: log.as_mut_ptr() as u64,
     };
-    // SAFETY: the request, the instructions, the license and the log live until the call
-    // returns, and their sizes are the ones given.
-    let result =
-        unsafe { libc::syscall(libc::SYS_bpf, PROG_LOAD, &request, size_of::<LoadRequest>()) };
-    if result < 0 {
-        let error = io::Error::last_os_error();
+    // SAFETY: the request is the command's; the instructions, the license and the log live until
+    // the call returns, and their sizes are the ones given.
+    unsafe { open(PROG_LOAD, &mut request) }.map_err(|error| {
         let said = log.split(|byte| *byte == 0).next().unwrap_or_default();
-        return Err(error).context(String::from_utf8_lossy(said).into_owned());
+        anyhow::Error::new(error).context(String::from_utf8_lossy(said).into_owned())
+    })
+}
+
+/// Calls bpf(2).
+///
+/// # Safety
+/// `request` must be the part of `union bpf_attr` that `command` reads and writes, without
+/// padding, and what it points to must live until the call returns and be of the sizes given.
+pub(crate) unsafe fn call_kernel<T>(
+    command: libc::c_int,
+    request: &mut T,
+) -> io::Result<libc::c_int> {
+    // SAFETY: the caller's promise.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, request, size_of::<T>()) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
     }
+    libc::c_int::try_from(result).map_err(io::Error::other)
+}
+
+/// Calls bpf(2) with a command whose result is a new descriptor.
+///
+/// # Safety
+/// As for [`call_kernel`].
+pub(crate) unsafe fn open<T>(command: libc::c_int, request: &mut T) -> io::Result<OwnedFd> {
+    // SAFETY: the caller's promise.
+    let fd = unsafe { call_kernel(command, request) }?;
     // SAFETY: the kernel has just given us this descriptor, and nobody else knows of it.
-    Ok(unsafe { OwnedFd::from_raw_fd(libc::c_int::try_from(result)?) })
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -1,7 +1,7 @@
 //! The real switch between real sockets, in the laboratory of Fig. 1.
 
 use std::{
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
 
@@ -9,8 +9,13 @@ use anyhow::{Context, Result};
 use lab::{Agent, Lab, Mac, Namespace, Vm};
 use serde_json::Value;
 
+mod crash;
+mod late;
+mod load;
+mod moves;
 mod ops;
 mod order;
+mod ports;
 mod stats;
 mod stream;
 mod tags;
@@ -28,6 +33,8 @@ const SILENCE: Duration = Duration::from_millis(150);
 const VM_MAC: Mac = [0x52, 0x54, 0, 0, 0, 13];
 const VM_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 13);
 const VM_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 13);
+const V4: IpAddr = IpAddr::V4(VM_IPV4);
+const V6: IpAddr = IpAddr::V6(VM_IPV6);
 /// The switch of the figure.
 const RUN: [&str; 7] = [
     "run", "--client", "c0", "--site", "dc1=t0:1", "--site", "dc2=t0:2",
@@ -58,6 +65,15 @@ fn flows(agent: &Agent) -> Result<Vec<Value>> {
 fn flow(agent: &Agent, address: &str) -> Result<Option<Value>> {
     let flows = flows(agent)?;
     Ok(flows.into_iter().find(|flow| flow["address"] == address))
+}
+
+/// What happened, the oldest first.
+fn events(agent: &Agent) -> Result<Vec<Value>> {
+    let text = agent.cli_ok(&["events", "--json"])?;
+    let event = |line: &str| {
+        serde_json::from_str(line).with_context(|| format!("read an event from {line}"))
+    };
+    text.lines().map(event).collect()
 }
 
 /// The counters.

@@ -2,22 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{SOON, flow, start};
-
-#[test]
-fn a_clean_end_puts_the_ports_back() -> Result<()> {
-    let (lab, _vm, mut agent) = start(&[])?;
-    ensure!(
-        agent.interrupt(SOON)?.success(),
-        "the agent ends with 0: {}",
-        agent.stderr()
-    );
-    let link = lab.switch.link("t0")?;
-    ensure!(link.up, "t0 was up before and still is");
-    let output = agent.cli(&["flows"])?;
-    assert_eq!(output.status.code(), Some(1), "nothing is pinned any more");
-    Ok(())
-}
+use crate::{flow, start};
 
 #[test]
 fn an_operator_moves_and_mistakes_have_a_line_and_a_status() -> Result<()> {

@@ -6,37 +6,17 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, ensure};
-use lab::{Agent, Capture, Lab, poll_until};
+use lab::poll_until;
 use nix::sys::signal::Signal;
 
 use crate::{
-    LATER, RUN, SOON, VM_IPV4, VM_IPV6, run, stats,
-    stream::{Pace, Sender, Vms},
+    LATER, SOON, V4, V6, stats,
+    stream::{Bench, Pace, Sender},
 };
 
 const FRAMES: usize = 100_000;
-const V4: IpAddr = IpAddr::V4(VM_IPV4);
-const V6: IpAddr = IpAddr::V6(VM_IPV6);
 
-struct Storm {
-    lab: Lab,
-    agent: Agent,
-    vms: Vms,
-    client: Capture,
-}
-
-impl Storm {
-    fn start(options: &[&str]) -> Result<Self> {
-        let lab = Lab::fig1()?;
-        let agent = run(&lab.switch, &[&RUN, options].concat())?;
-        Ok(Self {
-            vms: Vms::new(&lab.wan, "pt0")?,
-            client: Capture::start(&lab.client.ns, "pc0")?,
-            lab,
-            agent,
-        })
-    }
-
+impl Bench {
     /// Everything arrives, once and in order, the datapath forwards by itself in the end, and the
     /// counters say so.
     fn judge(mut self) -> Result<()> {
@@ -83,36 +63,36 @@ impl Storm {
 #[test]
 fn a_hundred_thousand_frames_back_to_back_across_a_move() -> Result<()> {
     for address in [V4, V6] {
-        let mut storm = Storm::start(&[])?;
-        storm.vms.send(Pace::Flood, FRAMES / 2, &[(address, 1)])?;
-        storm.vms.send(Pace::Flood, FRAMES / 2, &[(address, 2)])?;
-        storm.judge()?;
+        let mut bench = Bench::start(&[])?;
+        bench.vms.send(Pace::Flood, FRAMES / 2, &[(address, 1)])?;
+        bench.vms.send(Pace::Flood, FRAMES / 2, &[(address, 2)])?;
+        bench.judge()?;
     }
     Ok(())
 }
 
 #[test]
 fn a_hundred_thousand_frames_while_the_datapath_takes_over() -> Result<()> {
-    let mut storm = Storm::start(&[])?;
+    let mut bench = Bench::start(&[])?;
     for vlan in [1, 2] {
-        storm.vms.send(Pace::Flood, FRAMES / 10, &[(V4, vlan)])?;
-        storm
+        bench.vms.send(Pace::Flood, FRAMES / 10, &[(V4, vlan)])?;
+        bench
             .vms
             .send(Pace::Steady, 4 * FRAMES / 10, &[(V4, vlan)])?;
     }
-    storm.judge()
+    bench.judge()
 }
 
 #[test]
 fn a_hundred_thousand_frames_of_a_new_address() -> Result<()> {
-    let mut storm = Storm::start(&[])?;
-    storm.vms.send(Pace::Flood, FRAMES, &[(V4, 1)])?;
-    storm.judge()
+    let mut bench = Bench::start(&[])?;
+    bench.vms.send(Pace::Flood, FRAMES, &[(V4, 1)])?;
+    bench.judge()
 }
 
 #[test]
 fn a_hundred_thousand_frames_among_those_of_twenty_others() -> Result<()> {
-    let mut storm = Storm::start(&[])?;
+    let mut bench = Bench::start(&[])?;
     // Every sixth frame is of another one of twenty; half of these move too.
     let senders = |vlan: u16| -> Vec<Sender> {
         (0..20)
@@ -124,48 +104,48 @@ fn a_hundred_thousand_frames_among_those_of_twenty_others() -> Result<()> {
             .collect()
     };
     for vlan in [1, 2] {
-        storm
+        bench
             .vms
             .send(Pace::Flood, FRAMES * 6 / 5 / 2, &senders(vlan))?;
     }
-    storm.judge()
+    bench.judge()
 }
 
 #[test]
 fn frames_that_wait_for_a_stopped_agent_leave_first() -> Result<()> {
-    let mut storm = Storm::start(&[])?;
+    let mut bench = Bench::start(&[])?;
     for vlan in [1, 2] {
-        storm.agent.signal(Signal::SIGSTOP)?;
-        storm.vms.send(Pace::Flood, 20_000, &[(V4, vlan)])?;
-        storm.agent.signal(Signal::SIGCONT)?;
-        storm.vms.send(Pace::Flood, 10_000, &[(V4, vlan)])?;
-        storm.vms.send(Pace::Steady, 20_000, &[(V4, vlan)])?;
+        bench.agent.signal(Signal::SIGSTOP)?;
+        bench.vms.send(Pace::Flood, 20_000, &[(V4, vlan)])?;
+        bench.agent.signal(Signal::SIGCONT)?;
+        bench.vms.send(Pace::Flood, 10_000, &[(V4, vlan)])?;
+        bench.vms.send(Pace::Steady, 20_000, &[(V4, vlan)])?;
     }
-    storm.judge()
+    bench.judge()
 }
 
 #[test]
 fn frames_of_full_size_keep_their_order_too() -> Result<()> {
-    let mut storm = Storm::start(&[])?;
+    let mut bench = Bench::start(&[])?;
     // With the headers, exactly the MTU. 15 000 of them fit into the miss ring.
-    storm.vms.payload = 1500 - 40 - 8;
-    storm.vms.send(Pace::Flood, 7_500, &[(V6, 1)])?;
-    storm.vms.send(Pace::Flood, 7_500, &[(V6, 2)])?;
-    storm.judge()
+    bench.vms.payload = 1500 - 40 - 8;
+    bench.vms.send(Pace::Flood, 7_500, &[(V6, 1)])?;
+    bench.vms.send(Pace::Flood, 7_500, &[(V6, 2)])?;
+    bench.judge()
 }
 
 #[test]
 fn an_address_that_moves_a_hundred_times_keeps_its_order() -> Result<()> {
     let options = ["--hold-down", "0s", "--quarantine-moves", "1000"];
-    let mut storm = Storm::start(&options)?;
+    let mut bench = Bench::start(&options)?;
     for round in 0..50 {
         for vlan in [1, 2] {
             // Sooner and later after the datapath has taken over, and before.
-            storm.vms.send(Pace::Flood, 10 + 7 * round, &[(V4, vlan)])?;
-            storm.vms.send(Pace::Steady, 40 * round, &[(V4, vlan)])?;
+            bench.vms.send(Pace::Flood, 10 + 7 * round, &[(V4, vlan)])?;
+            bench.vms.send(Pace::Steady, 40 * round, &[(V4, vlan)])?;
         }
     }
-    let moves = stats(&storm.agent)?.get("moves");
+    let moves = stats(&bench.agent)?.get("moves");
     ensure!(moves > 10, "it moved {moves} times only");
-    storm.judge()
+    bench.judge()
 }

@@ -30,6 +30,15 @@ impl Stats {
         value.unwrap_or_else(|| panic!("there is no counter {path} in {}", self.0))
     }
 
+    /// Whether an agent runs, and which process it is.
+    pub fn agent(&self) -> (bool, Option<u32>) {
+        let Value::Object(agent) = &self.0["agent"] else {
+            panic!("there is no agent in {}", self.0);
+        };
+        let pid = agent["pid"].as_u64().and_then(|pid| pid.try_into().ok());
+        (agent["running"] == true, pid)
+    }
+
     /// What was dropped, by reason, without the reasons that were none.
     pub fn drops(&self) -> Vec<(&str, u64)> {
         let drops = self.0["drops"].as_object().into_iter().flatten();

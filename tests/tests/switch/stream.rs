@@ -1,4 +1,5 @@
-//! Numbered streams of raw frames, from many VMs at once to somebody at the client's side.
+//! Numbered streams of raw frames, from many VMs at once to somebody at the client's side, with
+//! the switch in between.
 
 use std::{
     collections::BTreeMap,
@@ -9,9 +10,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use lab::{Mac, Namespace, RawSender, Received, Tag, frame, traffic::UdpReport};
+use lab::{
+    Agent, Capture, Lab, Mac, Namespace, RawSender, Received, Tag, frame, poll_until,
+    traffic::UdpReport,
+};
 
-use crate::VM_MAC;
+use crate::{RUN, SOON, VM_MAC, flow, run};
 
 /// Somebody at the client's side who answers nothing.
 pub const SINK_MAC: Mac = [0x52, 0x54, 0, 0, 0, 9];
@@ -19,6 +23,49 @@ pub const SINK_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
 pub const SINK_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 9);
 
 const NUMBER: usize = size_of::<u64>();
+
+/// The figure with the switch, and raw frames instead of hosts at both its ends.
+pub struct Bench {
+    pub lab: Lab,
+    pub agent: Agent,
+    pub vms: Vms,
+    pub client: Capture,
+}
+
+impl Bench {
+    /// Starts the switch with `options` more than the figure's.
+    pub fn start(options: &[&str]) -> Result<Self> {
+        let lab = Lab::fig1()?;
+        let agent = run(&lab.switch, &[&RUN, options].concat())?;
+        Ok(Self {
+            vms: Vms::new(&lab.wan, "pt0")?,
+            client: Capture::start(&lab.client.ns, "pc0")?,
+            lab,
+            agent,
+        })
+    }
+
+    /// Has a VM send a frame from a VLAN, and waits until the client has it.
+    pub fn speak(&mut self, address: IpAddr, vlan: u16) -> Result<()> {
+        let before = self.client.received();
+        self.vms.send(Pace::Flood, 1, &[(address, vlan)])?;
+        let way = || format!("a frame of {address} from VLAN {vlan}");
+        self.client.wait_for(before + 1, SOON).with_context(way)
+    }
+
+    /// Where the switch believes an address to be.
+    pub fn site(&self, address: IpAddr) -> Result<Option<String>> {
+        let flow = flow(&self.agent, &address.to_string())?;
+        Ok(flow.and_then(|flow| flow["site"].as_str().map(str::to_owned)))
+    }
+
+    /// Waits until the switch believes an address to be at a site.
+    pub fn wait_site(&self, address: IpAddr, site: &str) -> Result<()> {
+        poll_until(SOON, &format!("{address} to be at {site}"), || {
+            (self.site(address).ok()?.as_deref() == Some(site)).then_some(())
+        })
+    }
+}
 
 /// How fast frames come.
 #[derive(Clone, Copy, Debug)]

@@ -45,11 +45,11 @@ pub fn counter(counter: Counter) {
     }
 }
 
-/// A frame is dropped.
+/// Frames are dropped.
 #[inline(always)]
-pub fn drop(reason: Drop) {
+pub fn drops(reason: Drop, frames: u64) {
     if let Some(at) = maps::drops(reason) {
         // SAFETY: `at` points to an element of the map.
-        unsafe { count::add(at, 1) };
+        unsafe { count::add(at, frames) };
     }
 }

@@ -8,6 +8,8 @@ mod count;
 #[cfg(target_arch = "bpf")]
 mod cross;
 #[cfg(target_arch = "bpf")]
+mod egress;
+#[cfg(target_arch = "bpf")]
 mod listen;
 #[cfg(target_arch = "bpf")]
 mod maps;
@@ -19,20 +21,20 @@ mod program {
     use core::cell::Cell;
 
     use aya_ebpf::{
-        bindings::xdp_action::{XDP_DROP, XDP_PASS},
+        bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT},
         macros::xdp,
         programs::XdpContext,
     };
     use switch_ebpf::{
         abi::{
-            Drop,
+            Drop, MODE_NATIVE,
             gateway::{Counter, MODE_FORWARD},
         },
         frame::Frame,
         xdp::{Packet, attachment, length},
     };
 
-    use crate::{count, cross, listen, maps};
+    use crate::{count, cross, egress, listen, maps};
 
     /// What is to be done with a frame. Where to is told apart: a payload here would be undefined
     /// for the other, which the verifier sees where it is spilled.
@@ -51,8 +53,8 @@ mod program {
         match receive(&ctx, &to) {
             Ok(Verdict::Port) => {
                 let action = maps::redirect(to.get());
-                if action == XDP_DROP {
-                    count::drop(Drop::NoLeg);
+                if action != XDP_REDIRECT {
+                    count::drops(Drop::NoLeg, 1);
                 }
                 action
             }
@@ -61,7 +63,7 @@ mod program {
                 XDP_PASS
             }
             Err(reason) => {
-                count::drop(reason);
+                count::drops(reason, 1);
                 XDP_DROP
             }
         }
@@ -91,6 +93,9 @@ mod program {
             return Ok(Verdict::Pass);
         }
         cross::cross(ctx, &frame, own_tag, length, &crossing.out)?;
+        if crossing.xdp_mode == MODE_NATIVE {
+            egress::handed_over();
+        }
         to.set(crossing.out.port);
         Ok(Verdict::Port)
     }

@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use switch_ebpf::{
     abi::{
-        AttachmentKey, Drop, Forwarded, Label, Meta, Port, Traffic,
+        AttachmentKey, Drop, Forwarded, Label, Meta, Port, Redirects, Traffic,
         gateway::{
             Counter, Crossing, MAX_ADDRESSES, MAX_PORTS, MAX_STATIONS, RING, Station,
             StationAddress, StationState, agent, traffic,
@@ -28,6 +28,8 @@ static TRAFFIC: PerCpuArray<Traffic> = PerCpuArray::pinned(traffic::ENTRIES, 0);
 #[map]
 static DROPS: PerCpuArray<u64> = PerCpuArray::pinned(Drop::ENTRIES, 0);
 #[map]
+static REDIRECTS: PerCpuArray<Redirects> = PerCpuArray::pinned(1, 0);
+#[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::pinned(Counter::ENTRIES, 0);
 #[map]
 static STATIONS: HashMap<Station, StationState> = HashMap::pinned(MAX_STATIONS, 0);
@@ -37,10 +39,10 @@ static ADDRESSES: HashMap<StationAddress, u64> = HashMap::pinned(MAX_ADDRESSES, 
 static LAN_DUE: Array<u64> = Array::pinned(1, 0);
 #[map]
 static NOTICES: RingBuf = RingBuf::pinned(RING, 0);
-
-// The agent's own state. No program reads it; it stands here so that there is one list of maps.
 #[map]
 static META: Array<Meta> = Array::pinned(1, 0);
+
+// The agent's own state. No program reads it; it stands here so that there is one list of maps.
 #[map]
 static AGENT: Array<u64> = Array::pinned(agent::ENTRIES, 0);
 #[map]
@@ -78,6 +80,18 @@ pub fn drops(reason: Drop) -> Option<*mut u64> {
 #[inline(always)]
 pub fn counter(counter: Counter) -> Option<*mut u64> {
     COUNTERS.get_ptr_mut(counter as u32)
+}
+
+/// This CPU's redirects.
+#[inline(always)]
+pub fn redirects() -> Option<*mut Redirects> {
+    REDIRECTS.get_ptr_mut(0)
+}
+
+/// The kernel's number of the map that frames are redirected by; 0 before the agent has written it.
+#[inline(always)]
+pub fn egress_id() -> u32 {
+    META.get(0).map_or(0, |meta| meta.egress_map)
 }
 
 /// What is known of a station, which is made where there is none. Nothing where there is no room.

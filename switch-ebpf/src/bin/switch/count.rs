@@ -79,6 +79,15 @@ pub fn counter(counter: Counter) {
     }
 }
 
+/// Frames are dropped.
+#[inline(always)]
+pub fn drops(reason: Drop, frames: u64) {
+    if let Some(at) = maps::drops(reason) {
+        // SAFETY: `at` points to an element of the map.
+        unsafe { count::add(at, frames) };
+    }
+}
+
 /// A frame is dropped.
 #[inline(always)]
 pub fn drop(ctx: &XdpContext, reason: Drop) {

@@ -3,8 +3,8 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use switch_ebpf::{
     abi::{
-        Binding, BindingKey, Counter, Drop, KIND_LEARNING, KIND_RARP, Leg, NO_SITE, Network,
-        PHASE_SETTLED,
+        Binding, BindingKey, Counter, Drop, KIND_LEARNING, KIND_RARP, Leg, MODE_NATIVE, NO_SITE,
+        Network, PHASE_SETTLED,
     },
     frame::{Evidence, Origin, Retag},
     learning_packet, rule,
@@ -12,7 +12,7 @@ use switch_ebpf::{
 };
 
 use crate::{
-    Ingress, Verdict, count, maps,
+    Ingress, Verdict, count, egress, maps,
     miss::{self, Queued},
 };
 
@@ -101,6 +101,9 @@ pub fn deliver(ctx: &XdpContext, ingress: &Ingress<'_>, leg: &Leg) -> Result<Ver
     }
     retag(ctx, change(ingress, leg))?;
     count::sent(leg.traffic, length);
+    if ingress.attachment.mode == MODE_NATIVE {
+        egress::handed_over();
+    }
     ingress.to.set(leg.port);
     Ok(Verdict::Port)
 }

@@ -10,7 +10,7 @@ use switch_ebpf::{
     abi::{
         Attachment, AttachmentKey, Binding, BindingKey, Counter, DEFAULT_MAX_FLOWS, Drop,
         FlowTraffic, Forwarded, Gateway, Label, Leg, MAX_GATEWAYS, MAX_NETWORKS, MAX_PORTS,
-        MAX_SITES, MISS_RING, Meta, Network, Port, Traffic, agent, traffic,
+        MAX_SITES, MISS_RING, Meta, Network, Port, Redirects, Traffic, agent, traffic,
     },
     xdp::Shared,
 };
@@ -42,15 +42,18 @@ static TRAFFIC: PerCpuArray<Traffic> = PerCpuArray::pinned(traffic::ENTRIES, 0);
 #[map]
 static DROPS: PerCpuArray<u64> = PerCpuArray::pinned(Drop::ENTRIES, 0);
 #[map]
+static REDIRECTS: PerCpuArray<Redirects> = PerCpuArray::pinned(1, 0);
+#[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::pinned(Counter::ENTRIES, 0);
 #[map]
 static MISSES: RingBuf = RingBuf::pinned(MISS_RING, 0);
 #[map]
 static HEARTBEAT: Array<u64> = Array::pinned(1, 0);
 
-// The agent's own state. No program reads it; it stands here so that there is one list of maps.
 #[map]
 static META: Array<Meta> = Array::pinned(1, 0);
+
+// The agent's own state. No program reads it; it stands here so that there is one list of maps.
 #[map]
 static GATEWAYS: HashMap<u32, Gateway> = HashMap::pinned(MAX_GATEWAYS, 0);
 #[map]
@@ -150,6 +153,18 @@ pub fn drops(reason: Drop) -> Option<*mut u64> {
 #[inline(always)]
 pub fn counter(counter: Counter) -> Option<*mut u64> {
     COUNTERS.get_ptr_mut(counter as u32)
+}
+
+/// This CPU's redirects.
+#[inline(always)]
+pub fn redirects() -> Option<*mut Redirects> {
+    REDIRECTS.get_ptr_mut(0)
+}
+
+/// The kernel's number of the map that frames are redirected by; 0 before the agent has written it.
+#[inline(always)]
+pub fn egress_id() -> u32 {
+    META.get(0).map_or(0, |meta| meta.egress_map)
 }
 
 /// The miss ring.
