@@ -15,8 +15,8 @@ use crate::{count, maps, notice};
 
 /// Listens to a frame that came in on a side. `to_port`: it is addressed to the port itself.
 ///
-/// A function of its own, as the stack of the one that decides is small. Whatever is wrong with a
-/// frame, it is not listened to and goes its way.
+/// A function of its own, and so are its steps, as a program's stack is small. Whatever is wrong with
+/// a frame, it is not listened to and goes its way.
 #[inline(never)]
 pub fn listen(ctx: *mut xdp_md, side: u16, to_port: bool) {
     let ctx = &XdpContext::new(ctx);
@@ -45,11 +45,16 @@ pub fn listen(ctx: *mut xdp_md, side: u16, to_port: bool) {
         Kind::Arp | Kind::Advertisement | Kind::UnsolicitedAdvertisement
     );
     if announces && side == SIDE_LAN {
-        announced(ctx, from);
+        if within_limits(&from) {
+            hand_up(ctx.ctx, &from, KIND_ANNOUNCEMENT);
+        }
     } else if to_port && answers {
-        hand_up(ctx, from, KIND_ANSWER);
+        hand_up(ctx.ctx, &from, KIND_ANSWER);
     } else if matches!(packet.kind, Kind::Ip | Kind::Solicitation | Kind::Arp) {
-        uses(from, packet.speaker);
+        uses(&StationAddress {
+            station: from,
+            address: packet.speaker,
+        });
     }
     if side == SIDE_TRUNK && matches!(packet.kind, Kind::Ip) {
         // Whoever writes to a VM from beyond the VPN knows which address its MAC has. That is no
@@ -59,7 +64,10 @@ pub fn listen(ctx: *mut xdp_md, side: u16, to_port: bool) {
             side,
         };
         if is_station(&to.mac) {
-            uses(to, packet.subject);
+            uses(&StationAddress {
+                station: to,
+                address: packet.subject,
+            });
         }
     }
 }
@@ -71,30 +79,33 @@ fn is_station(mac: &[u8; 6]) -> bool {
     a & 1 == 0 && a | b | c | d | e | f != 0
 }
 
-/// A frame that may be an announcement: to the agent, within limits.
-#[inline(always)]
-fn announced(ctx: &XdpContext, from: Station) {
-    match maps::station(&from) {
+/// Whether a station may announce something now.
+#[inline(never)]
+fn within_limits(from: &Station) -> bool {
+    match maps::station(from) {
         Some(state) => {
             // SAFETY: `state` points to an element of the map, whose due time is only written here,
             // and atomically.
             let due = unsafe { Shared::new(&raw mut (*state).due_ns) };
             if !within(Some(due), STATION_LIMIT) {
-                return count::counter(Counter::StationBound);
+                count::counter(Counter::StationBound);
+                return false;
             }
         }
         // A flood of MACs leaves the limit of them all.
         None => count::counter(Counter::StationsFull),
     }
-    if !within(maps::lan_due(), LAN_LIMIT) {
-        return count::counter(Counter::LanBound);
+    let within = within(maps::lan_due(), LAN_LIMIT);
+    if !within {
+        count::counter(Counter::LanBound);
     }
-    hand_up(ctx, from, KIND_ANNOUNCEMENT);
+    within
 }
 
-#[inline(always)]
-fn hand_up(ctx: &XdpContext, station: Station, kind: u32) {
-    let length = length(ctx);
+/// Hands a frame to the agent.
+#[inline(never)]
+fn hand_up(ctx: *mut xdp_md, station: &Station, kind: u32) {
+    let length = length(&XdpContext::new(ctx));
     if length > MAX_FRAME {
         return count::counter(Counter::TooLong);
     }
@@ -104,11 +115,11 @@ fn hand_up(ctx: &XdpContext, station: Station, kind: u32) {
         kind,
         length: length as u32,
         about: StationAddress {
-            station,
+            station: *station,
             address: Address::UNSPECIFIED,
         },
     };
-    if !notice::with_frame(ctx.ctx, &notice) {
+    if !notice::with_frame(ctx, &notice) {
         count::counter(Counter::NoticeLost);
     } else if kind == KIND_ANNOUNCEMENT {
         count::counter(Counter::Announcements);
@@ -116,15 +127,14 @@ fn hand_up(ctx: &XdpContext, station: Station, kind: u32) {
 }
 
 /// A station uses an address: news for the agent, once.
-#[inline(always)]
-fn uses(station: Station, address: Address) {
-    if !address.is_vm() {
+#[inline(never)]
+fn uses(about: &StationAddress) {
+    if !about.address.is_vm() {
         return;
     }
-    let about = StationAddress { station, address };
     // SAFETY: a helper without arguments.
     let time_ns = unsafe { bpf_ktime_get_ns() };
-    if let Some(seen) = maps::seen(&about) {
+    if let Some(seen) = maps::seen(about) {
         // SAFETY: `seen` points to an element of the map, of which any CPU's word is as good.
         unsafe {
             if time_ns.saturating_sub(seen.read_volatile()) > SEEN_STEP_NS {
@@ -133,7 +143,7 @@ fn uses(station: Station, address: Address) {
         }
         return;
     }
-    let Some(state) = maps::station(&station) else {
+    let Some(state) = maps::station(&about.station) else {
         return count::counter(Counter::StationsFull);
     };
     // SAFETY: `state` points to an element of the map, whose count is written atomically here.
@@ -145,9 +155,9 @@ fn uses(station: Station, address: Address) {
         time_ns,
         kind: KIND_ADDRESS,
         length: 0,
-        about,
+        about: *about,
     };
-    if notice::alone(&notice, || maps::add_address(&about, time_ns)) {
+    if notice::alone(&notice, || maps::add_address(about, time_ns)) {
         addresses.increment();
     }
 }
