@@ -37,7 +37,12 @@ pub fn announcement(bytes: &[u8]) -> Option<Heard> {
         Kind::Rarp if frame.is_rarp_announcement(bytes) => (Announcement::Rarp, None),
         Kind::Arp if packet.speaker == packet.subject => (Announcement::Arp, Some(packet.speaker)),
         Kind::UnsolicitedAdvertisement => {
-            let announcement = if advertisement(bytes, &frame)? {
+            let Advertisement { is_override, names } = advertisement(bytes, &frame)?;
+            // Nobody has asked by unicast, so that it must say for which MAC it speaks.
+            if !names {
+                return None;
+            }
+            let announcement = if is_override {
                 Announcement::Advertisement
             } else {
                 Announcement::WeakAdvertisement
@@ -77,9 +82,18 @@ fn is_reply(bytes: &[u8], frame: &Frame) -> bool {
     bytes.get(operation..operation + 2) == Some(&[0, 2])
 }
 
+/// What a neighbour advertisement says.
+struct Advertisement {
+    /// The override flag.
+    is_override: bool,
+    /// Whether it names the frame's source as the address's MAC. Whoever answers a question that was
+    /// put to it alone may leave that out (RFC 4861 §7.2.4).
+    names: bool,
+}
+
 /// Checks an advertisement beyond its headers (RFC 4861 §7.1.2): the checksum, the options, and that
-/// it speaks for the frame's own source. Whether it has the override flag.
-fn advertisement(bytes: &[u8], frame: &Frame) -> Option<bool> {
+/// it speaks for no other MAC than the frame's source.
+fn advertisement(bytes: &[u8], frame: &Frame) -> Option<Advertisement> {
     let ip = bytes.get(frame.network_offset..)?;
     let header = ip.first_chunk::<IPV6_LEN>()?;
     let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
@@ -95,25 +109,31 @@ fn advertisement(bytes: &[u8], frame: &Frame) -> Option<bool> {
     let Icmpv6Type::NeighborAdvertisement(flags) = icmp.icmp_type() else {
         return None;
     };
-    let target = link_layer_address(message.get(ADVERTISEMENT_LEN..)?)?;
-    (target == frame.source).then_some(flags.r#override)
+    let names = names_source(message.get(ADVERTISEMENT_LEN..)?, frame.source)?;
+    Some(Advertisement {
+        is_override: flags.r#override,
+        names,
+    })
 }
 
-/// The target's link-layer address among options. Nothing where it is not there, or any option runs
-/// past the end.
-fn link_layer_address(mut options: &[u8]) -> Option<[u8; 6]> {
-    let mut found = None;
+/// Whether options say that the target's link-layer address is `source`. Nothing where they say that
+/// it is another, or where an option runs past the end.
+fn names_source(mut options: &[u8], source: [u8; 6]) -> Option<bool> {
+    let mut names = false;
     while let [kind, length, ..] = *options {
         let (option, rest) = options.split_at_checked(usize::from(length) * 8)?;
         // An option of length 0 has no end (RFC 4861 §4.6).
         let value = option.get(2..)?;
         if kind == TARGET_LINK_LAYER_ADDRESS {
             // On Ethernet it has 6 bytes (RFC 2464 §6).
-            found = Some(value.try_into().ok()?);
+            if value != source {
+                return None;
+            }
+            names = true;
         }
         options = rest;
     }
-    if options.is_empty() { found } else { None }
+    options.is_empty().then_some(names)
 }
 
 #[cfg(test)]
@@ -236,7 +256,6 @@ mod tests {
         let nothing = [
             ("hop limit", na(V6, (false, true), 254, &OPTION)),
             ("a group", na(group, (false, true), 255, &OPTION)),
-            ("no option", na(V6, (false, true), 255, &[])),
             ("another MAC", na(V6, (false, true), 255, &other)),
             ("another MAC as well", na(V6, (false, true), 255, &twice)),
             ("past the end", na(V6, (false, true), 255, &OPTION[..6])),
@@ -254,6 +273,10 @@ mod tests {
             assert_eq!(announcement(&frame), None, "{what}");
             assert_eq!(answer(&frame), None, "{what}");
         }
+        // Who answers need not name its MAC; who announces must.
+        let frame = na(V6, (false, true), 255, &[]);
+        assert_eq!(announcement(&frame), None);
+        assert_eq!(answer(&frame), Some((MAC, Address::v6(V6))));
         // A link-local address is no VM's, but may be a destination's.
         let frame = na(link_local, (false, true), 255, &OPTION);
         assert_eq!(announcement(&frame), None);

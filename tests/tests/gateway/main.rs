@@ -5,12 +5,17 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
-use lab::{Agent, Lab, Mac, RawReceiver, RawSender, Vm, poll_until};
+use anyhow::{Context, Result, ensure};
+use lab::{Agent, Lab, Mac, RawReceiver, RawSender, Vm, frame::Arp, poll_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
 mod announcements;
+mod destinations;
+mod rarp;
+mod told;
+
+use told::Told;
 
 /// Long enough for a busy machine.
 const SOON: Duration = Duration::from_secs(10);
@@ -40,9 +45,15 @@ struct Site {
 impl Site {
     /// Starts it, with `options` more than the ports.
     fn start(options: &[&str]) -> Result<Self> {
+        Self::start_with(options, |_| Ok(()))
+    }
+
+    /// The same, with something done to the lab before the gateway starts.
+    fn start_with(options: &[&str], before: impl FnOnce(&Lab) -> Result<()>) -> Result<Self> {
         let lab = Lab::fig1()?;
         let vm = lab.add_vm(0, "vm13", VM_MAC, VM_IPV4, VM_IPV6)?;
         lab.open_gateway(0)?;
+        before(&lab)?;
         let state = TempDir::new()?;
         let trunk = RawReceiver::open(&lab.wan, "w1")?;
         let arguments = arguments(&state, options);
@@ -63,9 +74,33 @@ impl Site {
         RawSender::open(&self.vm.ns, "eth0")?.send(frame)
     }
 
+    /// The next learning packets.
+    fn told(&mut self, count: usize) -> Result<Vec<Told>> {
+        (0..count)
+            .map(|n| {
+                let what = format!("learning packet {} of {count}", n + 1);
+                self.trunk
+                    .expect(SOON, &what, |got| Told::read(&got.frame))
+                    .with_context(|| format!("the gateway said {}", self.gateway.stderr()))
+            })
+            .collect()
+    }
+
+    /// Has the VM announce an address, and checks that it is told and nothing before it: what was
+    /// sent earlier has been read then.
+    fn is_told_only(&mut self, address: Ipv4Addr) -> Result<()> {
+        self.vm_sends(&Arp::announcement(VM_MAC, address).frame())?;
+        for told in self.told(5)? {
+            ensure!(told.from == IpAddr::from(address), "told of {told:?}");
+        }
+        Ok(())
+    }
+
     /// The counters.
     fn stats(&self) -> Result<Value> {
-        Ok(serde_json::from_str(&self.gateway.cli_ok(&["stats", "--json"])?)?)
+        Ok(serde_json::from_str(
+            &self.gateway.cli_ok(&["stats", "--json"])?,
+        )?)
     }
 
     /// Waits until a counter, named by its JSON pointer, has a value.
@@ -82,7 +117,10 @@ impl Site {
     fn events(&self, kind: &str) -> Result<Vec<Value>> {
         let text = self.gateway.cli_ok(&["events", "--json"])?;
         let all: Result<Vec<Value>, _> = text.lines().map(serde_json::from_str).collect();
-        Ok(all?.into_iter().filter(|event| event["event"] == kind).collect())
+        Ok(all?
+            .into_iter()
+            .filter(|event| event["event"] == kind)
+            .collect())
     }
 }
 
@@ -90,9 +128,19 @@ impl Site {
 fn arguments(state: &TempDir, options: &[&str]) -> Vec<String> {
     let state = state.path().to_string_lossy();
     let id = ID.to_string();
-    ["gateway", "--lan", "lan", "--trunk", "up:1", "--gateway-id", &id, "--state-dir", &state]
-        .iter()
-        .chain(options)
-        .map(|argument| (*argument).to_owned())
-        .collect()
+    [
+        "gateway",
+        "--lan",
+        "lan",
+        "--trunk",
+        "up:1",
+        "--gateway-id",
+        &id,
+        "--state-dir",
+        &state,
+    ]
+    .iter()
+    .chain(options)
+    .map(|argument| (*argument).to_owned())
+    .collect()
 }
