@@ -11,18 +11,21 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 mod announcements;
+mod crash;
 mod destinations;
+mod forward;
+mod notify;
 mod rarp;
+mod signing;
+mod snoop;
+mod storm;
 mod told;
+mod usage;
 
 use told::Told;
 
 /// Long enough for a busy machine.
 const SOON: Duration = Duration::from_secs(10);
-/// How long nothing must arrive to believe that nothing will: longer than the last repetition of
-/// whatever was announced takes.
-const SILENCE: Duration = Duration::from_millis(1500);
-
 const VM_MAC: Mac = [0x52, 0x54, 0, 0, 0, 13];
 const VM_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 13);
 const VM_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 13);
@@ -67,6 +70,16 @@ impl Site {
             trunk,
             state,
         })
+    }
+
+    /// Kills the gateway and starts it again on what it has left.
+    fn restart_after_kill(mut self, options: &[&str]) -> Result<Self> {
+        self.gateway.kill9()?;
+        let arguments = arguments(&self.state, options);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.gateway = self.gateway.restart(&arguments)?;
+        self.gateway.wait_ready(SOON)?;
+        Ok(self)
     }
 
     /// Sends a frame as the VM does.
