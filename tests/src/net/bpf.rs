@@ -1,4 +1,4 @@
-//! A few instructions of BPF: VLAN handling for the lab's stand-in devices.
+//! A few instructions of BPF: VLAN handling for the lab's stand-in devices; and writing to maps.
 //!
 //! A kernel without 802.1Q has neither VLAN interfaces nor a VLAN-aware bridge nor the VLAN
 //! action of traffic control, but a traffic control *program* may push, pop and redirect. These
@@ -6,8 +6,13 @@
 //! under test.
 
 use std::{
+    ffi::CString,
     io,
-    os::fd::{FromRawFd, OwnedFd},
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
 };
 
 use anyhow::{Context, Result};
@@ -200,6 +205,65 @@ fn step(program: &mut Vec<Instruction>, step: Step) {
     }
 }
 
+/// Writes an element of a map that is pinned at `path`, as no sound program would.
+///
+/// # Errors
+/// When there is no such map, or it takes no such element.
+pub fn write_pinned(path: &Path, key: &[u8], value: &[u8]) -> Result<()> {
+    const MAP_UPDATE_ELEM: libc::c_int = 2;
+    const OBJ_GET: libc::c_int = 7;
+    /// The part of `union bpf_attr` for `BPF_OBJ_GET`.
+    #[repr(C)]
+    struct Get {
+        path: u64,
+        descriptor: u32,
+        flags: u32,
+    }
+    /// The part of `union bpf_attr` for `BPF_MAP_UPDATE_ELEM`.
+    #[repr(C)]
+    struct Update {
+        descriptor: u64,
+        key: u64,
+        value: u64,
+        flags: u64,
+    }
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    let get = Get {
+        path: name.as_ptr() as u64,
+        descriptor: 0,
+        flags: 0,
+    };
+    // SAFETY: the request and the path in it live until the call returns.
+    let map = unsafe { bpf(OBJ_GET, &get) }
+        .with_context(|| format!("open the map at {}", path.display()))?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else knows of it.
+    let map = unsafe { OwnedFd::from_raw_fd(map) };
+    let update = Update {
+        descriptor: u64::try_from(map.as_raw_fd())?,
+        key: key.as_ptr() as u64,
+        value: value.as_ptr() as u64,
+        flags: 0,
+    };
+    // SAFETY: key and value live until the call returns; the caller gives them the map's sizes.
+    unsafe { bpf(MAP_UPDATE_ELEM, &update) }
+        .with_context(|| format!("write to the map at {}", path.display()))?;
+    Ok(())
+}
+
+/// One call of bpf(2); gives what the kernel does.
+///
+/// # Safety
+/// The request must be the command's part of `union bpf_attr`, zero where it has holes, and what
+/// it points to must live and be of the sizes that the kernel expects.
+unsafe fn bpf<T>(command: libc::c_int, request: &T) -> io::Result<libc::c_int> {
+    // SAFETY: the request is of the size given, and the caller's business otherwise.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, request, size_of::<T>()) };
+    match libc::c_int::try_from(result) {
+        Ok(result) if result >= 0 => Ok(result),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// The part of `union bpf_attr` for `BPF_PROG_LOAD` that is used here.
 #[repr(C)]
 struct LoadRequest {
@@ -226,13 +290,11 @@ fn load_program(hook: Hook, program: &[Instruction]) -> Result<OwnedFd> {
     };
     // SAFETY: the request, the instructions, the license and the log live until the call
     // returns, and their sizes are the ones given.
-    let result =
-        unsafe { libc::syscall(libc::SYS_bpf, PROG_LOAD, &request, size_of::<LoadRequest>()) };
-    if result < 0 {
-        let error = io::Error::last_os_error();
+    let result = unsafe { bpf(PROG_LOAD, &request) };
+    let loaded = result.with_context(|| {
         let said = log.split(|byte| *byte == 0).next().unwrap_or_default();
-        return Err(error).context(String::from_utf8_lossy(said).into_owned());
-    }
+        String::from_utf8_lossy(said).into_owned()
+    })?;
     // SAFETY: the kernel has just given us this descriptor, and nobody else knows of it.
-    Ok(unsafe { OwnedFd::from_raw_fd(libc::c_int::try_from(result)?) })
+    Ok(unsafe { OwnedFd::from_raw_fd(loaded) })
 }
