@@ -13,6 +13,12 @@ use aya_build::{Package, Toolchain, build_ebpf};
 /// The programs, one object each.
 const OBJECTS: [&str; 1] = ["switch"];
 
+/// The third version of the BPF instruction set (Linux 5.12): it has atomic operations that return
+/// the old value, and jumps that compare 32 bits. 32-bit registers alone (`+alu32`) are not enough:
+/// without such jumps LLVM compares the register, filled up with zeroes, with a constant that is
+/// filled up with its sign, and the two are never equal where the constant is above `i32::MAX`.
+const INSTRUCTION_SET: &str = "-Ctarget-cpu=v3";
+
 fn main() -> Result<()> {
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -53,6 +59,11 @@ fn main() -> Result<()> {
         env::set_var("PATH", path);
         // Building `core` for BPF is unstable; this is for the programs' own cargo call, no other.
         env::set_var("RUSTC_BOOTSTRAP", "1");
+        // `build_ebpf` sets the flags of the target itself, so this one goes by the profile; what
+        // runs on the host at build time must not get it.
+        env::set_var("CARGO_UNSTABLE_PROFILE_RUSTFLAGS", "true");
+        env::set_var("CARGO_PROFILE_RELEASE_RUSTFLAGS", INSTRUCTION_SET);
+        env::set_var("CARGO_PROFILE_RELEASE_BUILD_OVERRIDE_RUSTFLAGS", "");
         // Cargo would repeat "Compiling …" as a warning with every later build.
         env::set_var("CARGO_TERM_QUIET", "true");
     }

@@ -145,6 +145,7 @@ pub fn stats(tables: &Tables) -> Result<Stats, MapError> {
         drops,
         late: tables.counter(Counter::Late)? + tables.agent(agent::LATE)?,
         flooded: tables.counter(Counter::Flooded)?,
+        learning_packets: tables.counter(Counter::LearningPackets)?,
         passed: tables.counter(Counter::Passed)?,
         handover_overtaken: tables.counter(Counter::Overtaken)?,
         learn_us: Latency::default(),

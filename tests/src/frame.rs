@@ -11,7 +11,8 @@ mod ndp;
 
 pub use arp::{Arp, rarp};
 pub use ndp::{
-    dad_solicitation, neighbour_solicitation, solicited_advertisement, unsolicited_advertisement,
+    ADVERTISEMENT, ALL_NODES, Ndp, OVERRIDE, SOLICITATION, SOLICITED, dad_solicitation,
+    neighbour_solicitation, solicited_advertisement, unsolicited_advertisement,
 };
 
 /// A hardware address.
@@ -94,6 +95,18 @@ pub fn tagged(tags: &[Tag], frame: &[u8]) -> Vec<u8> {
         .chain(tags)
         .chain(rest.iter().copied())
         .collect()
+}
+
+/// An Ethernet frame with any payload. An ethertype up to 1500 is the length of an LLC payload.
+#[must_use]
+pub fn ethernet(source: Mac, destination: Mac, ethertype: u16, payload: &[u8]) -> Vec<u8> {
+    [
+        destination.as_slice(),
+        source.as_slice(),
+        ethertype.to_be_bytes().as_slice(),
+        payload,
+    ]
+    .concat()
 }
 
 /// A UDP packet, IPv4 or IPv6 as its addresses are.

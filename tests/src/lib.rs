@@ -11,6 +11,7 @@
 //! | [`fig1`] | the laboratory itself: client, switch, WAN, data centres, VMs, migration |
 //! | [`frame`] | building frames byte by byte |
 //! | [`raw`] | sending and receiving frames as they are on the wire |
+//! | [`prog_run`] | running the XDP program of a port on one frame |
 //! | [`traffic`] | TCP downloads, numbered UDP streams, echo |
 //! | [`agent`] | a running `switch-agent` that leaves nothing behind |
 //! | [`poll`] | waiting for something to become true |
@@ -25,6 +26,7 @@ pub mod host;
 pub mod namespace;
 pub mod net;
 pub mod poll;
+pub mod prog_run;
 pub mod raw;
 pub mod traffic;
 
@@ -33,8 +35,12 @@ pub use fig1::{Dc, Lab, Vm};
 pub use frame::{Mac, Tag};
 pub use host::{Endpoint, Host};
 pub use namespace::Namespace;
-pub use net::veth::{veth, veth_with_mtu};
+pub use net::{
+    counters::LinkCounters,
+    veth::{veth, veth_with_mtu},
+};
 pub use poll::poll_until;
+pub use prog_run::{AttachedProgram, Verdict};
 pub use raw::{Capture, RawReceiver, RawSender, Received};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,13 +1,15 @@
 //! The switch's own options: `run` and `check` have the same.
 
+use std::{net::SocketAddr, path::PathBuf};
+
 use clap::Args;
 use humantime::Duration;
 use ipnet::IpNet;
 
 use crate::{
     config::{
-        ClientPort, Config, ConfigError, Learn, OnExit, Settings, Site, Unknown, XdpMode,
-        parse_prefix, parse_static,
+        ClientPort, Config, ConfigError, Learn, MoveTogether, OnExit, Settings, Site, Unknown,
+        XdpMode, parse_prefix, parse_static,
     },
     types::{NetworkName, SiteName, VmAddress},
 };
@@ -55,6 +57,22 @@ pub struct SwitchArgs {
     #[arg(long, value_name = "TIME", default_value = "180s")]
     pub quarantine_window: Duration,
 
+    /// Which announcements move all addresses of their sender's MAC
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
+    pub move_together: MoveTogether,
+
+    /// The key that gateways sign learning packets with
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+
+    /// Refuse learning packets that are not signed
+    #[arg(long, requires = "key_file")]
+    pub require_signed: bool,
+
+    /// Let learning packets through to the client, whose node may answer them with errors
+    #[arg(long)]
+    pub pass_learning_packets: bool,
+
     /// Forget an address that was silent for so long [default: never]
     #[arg(long, value_name = "TIME")]
     pub idle_timeout: Option<Duration>,
@@ -70,6 +88,10 @@ pub struct SwitchArgs {
     /// What stays on SIGINT or SIGTERM
     #[arg(long, value_enum, default_value_t)]
     pub on_exit: OnExit,
+
+    /// Serve the counters for Prometheus at http://ADDR:PORT/metrics
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics: Option<SocketAddr>,
 }
 
 impl SwitchArgs {
@@ -99,10 +121,15 @@ impl SwitchArgs {
             hold_down_announce: self.hold_down_announce.into(),
             quarantine_moves: self.quarantine_moves,
             quarantine_window: self.quarantine_window.into(),
+            move_together: self.move_together,
+            key_file: self.key_file,
+            require_signed: self.require_signed,
+            pass_learning_packets: self.pass_learning_packets,
             idle_timeout: self.idle_timeout.map(Into::into),
             max_flows: self.max_flows,
             xdp_mode: self.xdp_mode,
             on_exit: self.on_exit,
+            metrics: self.metrics,
         })
     }
 }

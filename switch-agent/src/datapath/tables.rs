@@ -5,7 +5,7 @@ use aya::{
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
 };
 use switch_ebpf::abi::{
-    Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded,
+    Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded, Gateway,
     LAYOUT_VERSION, Label, Leg, Meta, Network, Port, Traffic, names,
 };
 
@@ -27,9 +27,10 @@ pub struct Tables {
     traffic: PerCpuArray<MapData, Traffic>,
     drops: PerCpuArray<MapData, u64>,
     counters: PerCpuArray<MapData, u64>,
+    gateways: HashMap<MapData, u32, Gateway>,
     heartbeat: Array<MapData, u64>,
     agent: Array<MapData, u64>,
-    agent_flows: Array<MapData, Forwarded>,
+    agent_flows: Array<MapData, FlowTraffic>,
     agent_traffic: Array<MapData, Forwarded>,
 }
 
@@ -63,6 +64,7 @@ impl Tables {
             traffic: open!(pins, names::TRAFFIC, PerCpuArray),
             drops: open!(pins, names::DROPS, PerCpuArray),
             counters: open!(pins, names::COUNTERS, PerCpuArray),
+            gateways: open!(pins, names::GATEWAYS, HashMap),
             heartbeat: open!(pins, names::HEARTBEAT, Array),
             agent: open!(pins, names::AGENT, Array),
             agent_flows: open!(pins, names::AGENT_FLOWS, Array),
@@ -101,27 +103,17 @@ impl Tables {
         let zeroes = vec![FlowTraffic::default(); cpus];
         let zeroes = aya::maps::PerCpuValues::try_from(zeroes)?;
         self.flow_traffic.set(slot, zeroes, 0)?;
-        self.agent_flows.set(slot, Forwarded::default(), 0)
+        self.agent_flows.set(slot, FlowTraffic::default(), 0)
     }
 
     /// A binding's traffic, over all CPUs and the agent.
     pub fn flow_traffic(&self, slot: u32) -> Result<FlowTraffic, MapError> {
         let agent = self.agent_flows.get(&slot, 0)?;
-        let start = FlowTraffic {
-            down_packets: agent.packets,
-            down_bytes: agent.bytes,
-            ..FlowTraffic::default()
-        };
         Ok(self
             .flow_traffic
             .get(&slot, 0)?
             .iter()
-            .fold(start, |sum, cpu| FlowTraffic {
-                up_packets: sum.up_packets + cpu.up_packets,
-                up_bytes: sum.up_bytes + cpu.up_bytes,
-                down_packets: sum.down_packets + cpu.down_packets,
-                down_bytes: sum.down_bytes + cpu.down_bytes,
-            }))
+            .fold(agent, |sum, cpu| together(&sum, cpu)))
     }
 
     /// How many frames have ever queued up under a slot.
@@ -176,8 +168,8 @@ impl Tables {
     }
 
     /// Adds frames that the agent sent for a binding.
-    pub fn add_agent_flow(&mut self, slot: u32, sent: Forwarded) -> Result<(), MapError> {
-        add(&mut self.agent_flows, slot, |sum| plus(sum, sent))
+    pub fn add_agent_flow(&mut self, slot: u32, sent: &FlowTraffic) -> Result<(), MapError> {
+        add(&mut self.agent_flows, slot, |sum| together(&sum, sent))
     }
 
     /// Adds frames that the agent sent out of an attachment.
@@ -185,9 +177,36 @@ impl Tables {
         add(&mut self.agent_traffic, index, |sum| plus(sum, sent))
     }
 
+    /// What is known of a gateway.
+    pub fn gateway(&self, id: u32) -> Result<Option<Gateway>, MapError> {
+        found(self.gateways.get(&id, 0))
+    }
+
+    /// How many gateways are known.
+    pub fn gateways(&self) -> Result<usize, MapError> {
+        self.gateways
+            .keys()
+            .try_fold(0, |count, key| key.map(|_| count + 1))
+    }
+
+    /// Keeps what is known of a gateway.
+    pub fn set_gateway(&mut self, id: u32, gateway: &Gateway) -> Result<(), MapError> {
+        self.gateways.insert(id, gateway, 0)
+    }
+
     /// Says that the agent lives, for the datapath to hear.
     pub fn set_heartbeat(&mut self, now_ns: u64) -> Result<(), MapError> {
         self.heartbeat.set(0, now_ns, 0)
+    }
+}
+
+fn together(a: &FlowTraffic, b: &FlowTraffic) -> FlowTraffic {
+    FlowTraffic {
+        up_packets: a.up_packets + b.up_packets,
+        up_bytes: a.up_bytes + b.up_bytes,
+        down_packets: a.down_packets + b.down_packets,
+        down_bytes: a.down_bytes + b.down_bytes,
+        down_last_ns: a.down_last_ns.max(b.down_last_ns),
     }
 }
 

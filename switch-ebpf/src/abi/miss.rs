@@ -6,8 +6,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub const KIND_UNDECIDED: u32 = 1;
 /// [`MissHeader::kind`]: a frame from a site of a bound address, behind others of that address.
 pub const KIND_QUEUED: u32 = 2;
-/// [`MissHeader::kind`]: a frame from the client for every site, too long for the datapath to copy.
+/// [`MissHeader::kind`]: a frame from the client for every site, which the agent copies.
 pub const KIND_FLOOD: u32 = 3;
+/// [`MissHeader::kind`]: a RARP request from a site, which goes no further.
+pub const KIND_RARP: u32 = 4;
+/// [`MissHeader::kind`]: a [learning packet](crate::learning_packet) from a site.
+pub const KIND_LEARNING: u32 = 5;
 
 /// What the datapath knows of a frame that it hands to the agent.
 #[repr(C)]
@@ -17,7 +21,7 @@ pub struct MissHeader {
     pub time_ns: u64,
     /// For [`KIND_QUEUED`]: the frame's number in its slot's queue, from 1.
     pub number: u64,
-    /// [`KIND_UNDECIDED`], [`KIND_QUEUED`] or [`KIND_FLOOD`].
+    /// One of the `KIND_` constants.
     pub kind: u32,
     /// The network's id.
     pub network: u32,

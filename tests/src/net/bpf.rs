@@ -1,4 +1,4 @@
-//! A few instructions of BPF: VLAN handling for the lab's stand-in devices; and writing to maps.
+//! A few instructions of BPF: VLAN handling for the lab's stand-in devices.
 //!
 //! A kernel without 802.1Q has neither VLAN interfaces nor a VLAN-aware bridge nor the VLAN
 //! action of traffic control, but a traffic control *program* may push, pop and redirect. These
@@ -6,13 +6,8 @@
 //! under test.
 
 use std::{
-    ffi::CString,
     io,
-    os::{
-        fd::{AsRawFd, FromRawFd, OwnedFd},
-        unix::ffi::OsStrExt,
-    },
-    path::Path,
+    os::fd::{FromRawFd, OwnedFd},
 };
 
 use anyhow::{Context, Result};
@@ -205,65 +200,6 @@ fn step(program: &mut Vec<Instruction>, step: Step) {
     }
 }
 
-/// Writes an element of a map that is pinned at `path`, as no sound program would.
-///
-/// # Errors
-/// When there is no such map, or it takes no such element.
-pub fn write_pinned(path: &Path, key: &[u8], value: &[u8]) -> Result<()> {
-    const MAP_UPDATE_ELEM: libc::c_int = 2;
-    const OBJ_GET: libc::c_int = 7;
-    /// The part of `union bpf_attr` for `BPF_OBJ_GET`.
-    #[repr(C)]
-    struct Get {
-        path: u64,
-        descriptor: u32,
-        flags: u32,
-    }
-    /// The part of `union bpf_attr` for `BPF_MAP_UPDATE_ELEM`.
-    #[repr(C)]
-    struct Update {
-        descriptor: u64,
-        key: u64,
-        value: u64,
-        flags: u64,
-    }
-    let name = CString::new(path.as_os_str().as_bytes())?;
-    let get = Get {
-        path: name.as_ptr() as u64,
-        descriptor: 0,
-        flags: 0,
-    };
-    // SAFETY: the request and the path in it live until the call returns.
-    let map = unsafe { bpf(OBJ_GET, &get) }
-        .with_context(|| format!("open the map at {}", path.display()))?;
-    // SAFETY: the kernel has just given us this descriptor, and nobody else knows of it.
-    let map = unsafe { OwnedFd::from_raw_fd(map) };
-    let update = Update {
-        descriptor: u64::try_from(map.as_raw_fd())?,
-        key: key.as_ptr() as u64,
-        value: value.as_ptr() as u64,
-        flags: 0,
-    };
-    // SAFETY: key and value live until the call returns; the caller gives them the map's sizes.
-    unsafe { bpf(MAP_UPDATE_ELEM, &update) }
-        .with_context(|| format!("write to the map at {}", path.display()))?;
-    Ok(())
-}
-
-/// One call of bpf(2); gives what the kernel does.
-///
-/// # Safety
-/// The request must be the command's part of `union bpf_attr`, zero where it has holes, and what
-/// it points to must live and be of the sizes that the kernel expects.
-unsafe fn bpf<T>(command: libc::c_int, request: &T) -> io::Result<libc::c_int> {
-    // SAFETY: the request is of the size given, and the caller's business otherwise.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, request, size_of::<T>()) };
-    match libc::c_int::try_from(result) {
-        Ok(result) if result >= 0 => Ok(result),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
 /// The part of `union bpf_attr` for `BPF_PROG_LOAD` that is used here.
 #[repr(C)]
 struct LoadRequest {
@@ -279,7 +215,7 @@ struct LoadRequest {
 fn load_program(hook: Hook, program: &[Instruction]) -> Result<OwnedFd> {
     const PROG_LOAD: libc::c_int = 5;
     let mut log = vec![0_u8; 1 << 16];
-    let request = LoadRequest {
+    let mut request = LoadRequest {
         program_type: hook as u32,
         instruction_count: u32::try_from(program.len())?,
         instructions: program.as_ptr() as u64,
@@ -288,13 +224,38 @@ fn load_program(hook: Hook, program: &[Instruction]) -> Result<OwnedFd> {
         log_size: u32::try_from(log.len())?,
         log: log.as_mut_ptr() as u64,
     };
-    // SAFETY: the request, the instructions, the license and the log live until the call
-    // returns, and their sizes are the ones given.
-    let result = unsafe { bpf(PROG_LOAD, &request) };
-    let loaded = result.with_context(|| {
+    // SAFETY: the request is the command's; the instructions, the license and the log live until
+    // the call returns, and their sizes are the ones given.
+    unsafe { open(PROG_LOAD, &mut request) }.map_err(|error| {
         let said = log.split(|byte| *byte == 0).next().unwrap_or_default();
-        String::from_utf8_lossy(said).into_owned()
-    })?;
+        anyhow::Error::new(error).context(String::from_utf8_lossy(said).into_owned())
+    })
+}
+
+/// Calls bpf(2).
+///
+/// # Safety
+/// `request` must be the part of `union bpf_attr` that `command` reads and writes, without
+/// padding, and what it points to must live until the call returns and be of the sizes given.
+pub(crate) unsafe fn call_kernel<T>(
+    command: libc::c_int,
+    request: &mut T,
+) -> io::Result<libc::c_int> {
+    // SAFETY: the caller's promise.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, request, size_of::<T>()) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    libc::c_int::try_from(result).map_err(io::Error::other)
+}
+
+/// Calls bpf(2) with a command whose result is a new descriptor.
+///
+/// # Safety
+/// As for [`call_kernel`].
+pub(crate) unsafe fn open<T>(command: libc::c_int, request: &mut T) -> io::Result<OwnedFd> {
+    // SAFETY: the caller's promise.
+    let fd = unsafe { call_kernel(command, request) }?;
     // SAFETY: the kernel has just given us this descriptor, and nobody else knows of it.
-    Ok(unsafe { OwnedFd::from_raw_fd(loaded) })
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -54,6 +54,8 @@ pub struct Link {
     pub promiscuity: u32,
     /// How an XDP program is attached, if one is.
     pub xdp: Option<XdpMode>,
+    /// The id of that program.
+    pub xdp_program: Option<u32>,
     /// The bridge it is a port of.
     pub master: Option<u32>,
     /// Frames that it should have sent and dropped. On a veth pair that includes those that XDP
@@ -71,6 +73,7 @@ impl Link {
             running: false,
             promiscuity: 0,
             xdp: None,
+            xdp_program: None,
             master: None,
             tx_dropped: 0,
         };
@@ -86,11 +89,19 @@ impl Link {
                 LinkAttribute::Stats64(counters) => link.tx_dropped = counters.tx_dropped,
                 LinkAttribute::Xdp(attributes) => {
                     link.xdp = attributes.iter().find_map(XdpMode::read);
+                    link.xdp_program = attributes.iter().find_map(program_id);
                 }
                 _ => {}
             }
         }
         link
+    }
+}
+
+fn program_id(attribute: &LinkXdp) -> Option<u32> {
+    match attribute {
+        LinkXdp::ProgId(id) => Some(*id),
+        _ => None,
     }
 }
 

@@ -158,6 +158,14 @@ impl UdpReceiver {
         lock(&self.arrivals).len() as u64
     }
 
+    /// When the first packet of this number or a higher one arrived, if one has.
+    #[must_use]
+    pub fn arrival_from(&self, number: u64) -> Option<Instant> {
+        let arrivals = lock(&self.arrivals);
+        let arrival = arrivals.iter().find(|(arrived, _)| *arrived >= number);
+        arrival.map(|(_, at)| *at)
+    }
+
     /// Waits until `count` packets have arrived.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod cables;
 mod fig1;
 mod frames;
 mod processes;
+mod prog_run;
 
 const SOON: Duration = Duration::from_secs(2);
 const LATER: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use lab::{
     Agent, Lab, Namespace, agent,
-    net::{bpf::write_pinned, xdp},
+    net::{pinned, xdp},
     traffic::ping,
 };
 
@@ -304,7 +304,8 @@ fn pins_of_another_layout() -> Result<()> {
         bench.agent.instance()
     );
     let (layout, flows) = (99_u32.to_ne_bytes(), 65_536_u32.to_ne_bytes());
-    write_pinned(Path::new(&meta), &[0; 4], &[layout, flows].concat())?;
+    // SAFETY: an array's keys are `u32`, and the value is two of them.
+    unsafe { pinned::write(Path::new(&meta), &[0; 4], &[layout, flows].concat()) }?;
     let before = both(&bench.lab)?;
     for arguments in [&RUN[..], &["flows"], &["stats"]] {
         let (status, said) = output_of(&bench.agent.cli(arguments)?);
