@@ -31,6 +31,8 @@ pub const ANNOUNCE_LIMIT: Limit = Limit {
     interval_ns: 50_000,
     burst_ns: 500_000_000,
 };
+/// The most kinds of things that a datapath counts.
+pub const MAX_COUNTERS: u32 = 32;
 /// Bytes of the miss ring.
 pub const MISS_RING: u32 = 1 << 25;
 /// How many bindings a flow table holds unless it is told otherwise.

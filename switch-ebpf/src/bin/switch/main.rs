@@ -10,8 +10,6 @@ mod count;
 #[cfg(target_arch = "bpf")]
 mod down;
 #[cfg(target_arch = "bpf")]
-mod egress;
-#[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod miss;
