@@ -45,8 +45,9 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
     };
     if binding.site != attachment.site {
         if is_late(network, binding, attachment.site, evidence) {
+            let verdict = deliver(ctx, ingress, &network.client)?;
             count::counter(Counter::Late);
-            return deliver(ctx, ingress, &network.client);
+            return Ok(verdict);
         }
         return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
     }
