@@ -25,6 +25,7 @@ pub struct Tables {
     flow_traffic: PerCpuArray<MapData, FlowTraffic>,
     queued: Array<MapData, u64>,
     traffic: PerCpuArray<MapData, Traffic>,
+    runs: PerCpuArray<MapData, u64>,
     drops: PerCpuArray<MapData, u64>,
     counters: PerCpuArray<MapData, u64>,
     gateways: HashMap<MapData, u32, Gateway>,
@@ -62,6 +63,7 @@ impl Tables {
             flow_traffic: open!(pins, names::FLOW_TRAFFIC, PerCpuArray),
             queued: open!(pins, names::QUEUED, Array),
             traffic: open!(pins, names::TRAFFIC, PerCpuArray),
+            runs: open!(pins, names::RUNS, PerCpuArray),
             drops: open!(pins, names::DROPS, PerCpuArray),
             counters: open!(pins, names::COUNTERS, PerCpuArray),
             gateways: open!(pins, names::GATEWAYS, HashMap),
@@ -121,9 +123,9 @@ impl Tables {
         self.queued.get(&slot, 0)
     }
 
-    /// An attachment's traffic on every CPU.
-    pub fn traffic_by_cpu(&self, index: u32) -> Result<Vec<Traffic>, MapError> {
-        Ok(self.traffic.get(&index, 0)?.to_vec())
+    /// For each CPU how often its program has begun or ended: odd while it runs.
+    pub fn runs(&self) -> Result<Vec<u64>, MapError> {
+        Ok(self.runs.get(&0, 0)?.to_vec())
     }
 
     /// An attachment's traffic, over all CPUs and the agent.
@@ -143,7 +145,6 @@ impl Tables {
                 rx_bytes: sum.rx_bytes + cpu.rx_bytes,
                 tx_packets: sum.tx_packets + cpu.tx_packets,
                 tx_bytes: sum.tx_bytes + cpu.tx_bytes,
-                done: sum.done + cpu.done,
             }))
     }
 

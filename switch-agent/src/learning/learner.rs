@@ -16,7 +16,7 @@ use nix::{
     time::{ClockId, clock_gettime},
 };
 use switch_ebpf::{
-    abi::{KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_RARP, MissHeader},
+    abi::{KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP, MissHeader},
     frame::Frame,
     rule::Policy,
 };
@@ -171,8 +171,10 @@ impl Learner {
             return Ok(());
         };
         match header.kind {
-            KIND_QUEUED => {
-                self.deliver(header, bytes, &frame, Some(header.slot));
+            KIND_QUEUED | KIND_QUEUED_LATE => {
+                // Late frames are counted for no binding, whichever way they leave.
+                let slot = (header.kind == KIND_QUEUED).then_some(header.slot);
+                self.deliver(header, bytes, &frame, slot);
                 self.leaving.push((header.slot, header.number));
                 Ok(())
             }

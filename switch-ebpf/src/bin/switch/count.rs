@@ -27,11 +27,12 @@ pub fn received(traffic: *mut Traffic, length: usize) {
     }
 }
 
-/// The program is done with a frame that came in at an attachment.
+/// The program of a port begins or ends on this CPU.
 #[inline(always)]
-pub fn done(traffic: *mut Traffic) {
-    // SAFETY: `traffic` points to an element of the map.
-    unsafe { add(&raw mut (*traffic).done, 1) };
+pub fn run() {
+    if let Some(runs) = maps::runs() {
+        add(runs, 1);
+    }
 }
 
 /// A frame leaves for an attachment.

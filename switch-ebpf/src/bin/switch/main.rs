@@ -79,7 +79,10 @@ mod program {
     #[xdp(frags)]
     pub fn switch(ctx: XdpContext) -> u32 {
         let to = Cell::new(0);
-        match receive(&ctx, &to) {
+        count::run();
+        let verdict = receive(&ctx, &to);
+        count::run();
+        match verdict {
             Ok(Verdict::Port) => redirect(&ctx, to.get()),
             Ok(Verdict::Pass) => {
                 count::counter(Counter::Passed);
@@ -130,9 +133,7 @@ mod program {
             length,
             to,
         };
-        let verdict = forward(ctx, &ingress);
-        count::done(traffic);
-        verdict
+        forward(ctx, &ingress)
     }
 
     #[inline(always)]

@@ -39,6 +39,8 @@ static QUEUED: Array<u64> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
 #[map]
 static TRAFFIC: PerCpuArray<Traffic> = PerCpuArray::pinned(traffic::ENTRIES, 0);
 #[map]
+static RUNS: PerCpuArray<u64> = PerCpuArray::pinned(1, 0);
+#[map]
 static DROPS: PerCpuArray<u64> = PerCpuArray::pinned(Drop::ENTRIES, 0);
 #[map]
 static REDIRECTS: PerCpuArray<Redirects> = PerCpuArray::pinned(1, 0);
@@ -140,6 +142,12 @@ pub fn queued(slot: u32) -> Option<Shared> {
 #[inline(always)]
 pub fn traffic(index: u32) -> Option<*mut Traffic> {
     TRAFFIC.get_ptr_mut(index)
+}
+
+/// How often the program of a port has begun or ended on this CPU.
+#[inline(always)]
+pub fn runs() -> Option<*mut u64> {
+    RUNS.get_ptr_mut(0)
 }
 
 /// The counter of a drop reason on this CPU.
