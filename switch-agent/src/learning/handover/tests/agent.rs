@@ -166,7 +166,7 @@ impl Agent {
         Ok(Err(format!("it does not settle: {:?}", self.handovers)))
     }
 
-    fn adopt(&mut self, stage: &Stage) -> Result<(), Killed> {
+    pub fn adopt(&mut self, stage: &Stage) -> Result<(), Killed> {
         let bindings = stage.world.borrow().bindings;
         let used = |slot: &u32| bindings.iter().flatten().any(|bound| bound.slot == *slot);
         self.free = (0..ADDRESSES as u32).rev().filter(|s| !used(s)).collect();
