@@ -100,6 +100,7 @@ fn site(names: &Names, id: u32) -> Option<Site> {
         vid,
         tpid,
         allow: Vec::new(),
+        learn: None,
     })
 }
 

@@ -1,6 +1,7 @@
 //! A host: a namespace with one interface and real sockets.
 
 use std::{
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     time::Duration,
 };
@@ -14,12 +15,16 @@ use crate::{
         sysctl::silence,
         tc::{self, Side},
     },
+    poll_until,
 };
 
 /// The prefix of every host's IPv4 address.
 pub const IPV4_PREFIX: u8 = 24;
 /// The prefix of every host's IPv6 address.
 pub const IPV6_PREFIX: u8 = 64;
+
+/// How long an address may stay taken.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A network namespace that plays a computer: the client or a VM.
 #[derive(Clone, Debug)]
@@ -135,8 +140,7 @@ impl Endpoint {
     /// # Errors
     /// When the address is not the namespace's, or the port is taken.
     pub fn udp(&self) -> Result<UdpSocket> {
-        self.ns
-            .run(|| UdpSocket::bind(self.addr))
+        self.open(|| UdpSocket::bind(self.addr))
             .with_context(|| format!("bind UDP {} in {}", self.addr, self.ns.name()))
     }
 
@@ -145,9 +149,18 @@ impl Endpoint {
     /// # Errors
     /// As [`Endpoint::udp`].
     pub fn listen(&self) -> Result<TcpListener> {
-        self.ns
-            .run(|| TcpListener::bind(self.addr))
+        self.open(|| TcpListener::bind(self.addr))
             .with_context(|| format!("listen on TCP {} in {}", self.addr, self.ns.name()))
+    }
+
+    /// Opens a socket, also where one has just been closed: another test that starts a process at
+    /// that moment holds a copy of it until the process has become its program.
+    fn open<T: Send>(&self, bind: impl Fn() -> io::Result<T> + Sync) -> Result<T> {
+        let free = || match self.ns.run(&bind) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => None,
+            opened => Some(opened),
+        };
+        Ok(poll_until(PATIENCE, "the address to be free", free)??)
     }
 
     /// A TCP connection from this namespace to another endpoint; the kernel chooses the source.

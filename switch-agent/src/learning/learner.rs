@@ -23,7 +23,7 @@ use switch_ebpf::{
 
 use super::{
     LearnError, Mail, Record, Trust, flow_table::FlowTable, idle::Idle, outbox::Outbox, policy,
-    refusals::Refusals,
+    quarantine::Quarantines, refusals::Refusals,
 };
 use crate::{
     api::{Event, EventKind, Evidence},
@@ -48,6 +48,8 @@ pub struct Learner {
     pub(super) refusals: Refusals,
     pub(super) outbox: Outbox,
     pub(super) idle: Option<Idle>,
+    pub(super) quarantines: Quarantines,
+    pub(super) max_flows_per_site: Option<u32>,
     pub(super) trust: Trust,
     pub(super) move_together: MoveTogether,
     pub(super) pass_learning_packets: bool,
@@ -74,6 +76,8 @@ impl Learner {
             policy: policy(config),
             refusals: Refusals::default(),
             idle: config.idle_timeout.map(Idle::new),
+            quarantines: Quarantines::default(),
+            max_flows_per_site: config.max_flows_per_site,
             trust,
             move_together: config.move_together,
             pass_learning_packets: config.pass_learning_packets,
@@ -129,6 +133,7 @@ impl Learner {
                 let _ = reply.send(self.obey(order));
             }
             self.forget_idle(before_ns)?;
+            self.end_quarantines(before_ns)?;
             if stop.load(Ordering::Acquire) && !readable {
                 return Ok(());
             }
@@ -216,7 +221,7 @@ impl Learner {
         &self,
         kind: EventKind,
         address: switch_ebpf::frame::Address,
-        evidence: Evidence,
+        evidence: Option<Evidence>,
         sites: (Option<u32>, Option<u32>),
         rest: impl FnOnce(&mut Event),
     ) {
@@ -224,7 +229,7 @@ impl Learner {
         let mut event = Event {
             from: sites.0.and_then(name),
             to: sites.1.and_then(name),
-            evidence: Some(evidence),
+            evidence,
             ..Event::now(kind, self.network.clone(), address.into())
         };
         rest(&mut event);

@@ -12,6 +12,7 @@ mod idle;
 mod learner;
 mod operator;
 mod outbox;
+mod quarantine;
 mod record;
 mod refusals;
 mod slots;
@@ -131,16 +132,24 @@ pub fn start(
     Ok((handle, thread))
 }
 
+impl From<config::Learn> for Learn {
+    fn from(learn: config::Learn) -> Self {
+        match learn {
+            config::Learn::Auto => Self::Auto,
+            config::Learn::MovesOnly => Self::MovesOnly,
+        }
+    }
+}
+
 /// The rule's policy in a configuration.
 fn policy(config: &Config) -> Policy {
     Policy {
-        learn: match config.learn {
-            config::Learn::Auto => Learn::Auto,
-            config::Learn::MovesOnly => Learn::MovesOnly,
-        },
+        learn: config.learn.into(),
         hold_down_data_ns: nanoseconds(config.hold_down_data),
         hold_down_announce_ns: nanoseconds(config.hold_down_announce),
         quarantine_moves: config.quarantine_moves,
         quarantine_window_ns: nanoseconds(config.quarantine_window),
+        quarantine_ns: nanoseconds(config.quarantine_time),
+        pin_mac: config.pin_mac,
     }
 }

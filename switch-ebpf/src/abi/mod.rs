@@ -328,7 +328,7 @@ shared! {
         pub window_moves: u32,
         /// When it last moved, 0 for never.
         pub moved_at_ns: u64,
-        /// When the first of the counted moves was.
+        /// When the first of the counted moves was; in quarantine: since when it is.
         pub window_start_ns: u64,
         /// When it was created.
         pub created_at_ns: u64,

@@ -6,6 +6,7 @@ pub mod counters;
 pub mod ethtool;
 pub mod link;
 pub mod netlink;
+pub mod pinned;
 pub mod sysctl;
 pub mod tc;
 pub mod veth;

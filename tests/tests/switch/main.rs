@@ -10,11 +10,14 @@ use lab::{Agent, Lab, Mac, Namespace, Vm};
 use serde_json::Value;
 
 mod crash;
+mod instances;
 mod late;
 mod load;
+mod mistakes;
 mod moves;
 mod ops;
 mod order;
+mod policy;
 mod ports;
 mod stats;
 mod stream;

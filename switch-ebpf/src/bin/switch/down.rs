@@ -48,7 +48,6 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
         if !is_late(network, binding, attachment.site, evidence) {
             return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
         }
-        count::counter(Counter::Late);
         kind = KIND_QUEUED_LATE;
     }
     // A straggler too: others from its site may be on their way from before the move.
@@ -57,14 +56,21 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
         && binding.left != queued.load()
     {
         match miss::behind_others(ctx, ingress, kind, binding.slot, queued) {
-            Queued::Taken => return Ok(Verdict::Taken),
+            Queued::Taken => {
+                if kind == KIND_QUEUED_LATE {
+                    count::counter(Counter::Late);
+                }
+                return Ok(Verdict::Taken);
+            }
             // Delivered out of order is better than lost.
             Queued::NoRoom => count::counter(Counter::Overtaken),
         }
     }
     let slot = binding.slot;
     let verdict = deliver(ctx, ingress, &network.client)?;
-    if kind == KIND_QUEUED {
+    if kind == KIND_QUEUED_LATE {
+        count::counter(Counter::Late);
+    } else {
         count::flow_down(slot, sent_length(ingress, &network.client));
     }
     Ok(verdict)

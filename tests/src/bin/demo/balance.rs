@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long counters have to stand still to be believed.
 const STILL: Duration = Duration::from_millis(50);
 
+/// The drops of frames that the switch had counted as sent.
+const AFTER_SENDING: &str = "egress-";
+
 /// All counters at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -112,22 +115,26 @@ impl Balance {
         let more_sites = (after.switch.sites.len() as i64 - 1).max(0);
         let copies = count(&|at| at.switch.flooded) * more_sites;
 
+        let mut gone = sent_out - came_out;
         let mut reasons = vec![
             ("no room at its port".to_owned(), no_room),
             ("between port and datapath".to_owned(), sent_in - seen),
-            ("on the way out of its port".to_owned(), sent_out - came_out),
         ];
         let named = |at: &Snapshot, map: fn(&Stats) -> &BTreeMap<String, u64>, reason: &str| {
             map(&at.switch).get(reason).copied().unwrap_or(0)
         };
         for reason in after.switch.drops.keys() {
             let drops = count(&|at| named(at, |stats| &stats.drops, reason));
+            if reason.starts_with(AFTER_SENDING) {
+                gone -= drops;
+            }
             reasons.push((format!("dropped, {reason}"), drops));
         }
         for reason in after.switch.refused.keys() {
             let refused = count(&|at| named(at, |stats| &stats.refused, reason));
             reasons.push((format!("refused, {reason}"), refused));
         }
+        reasons.push(("on the way out of its port".to_owned(), gone));
         let lost = sent_in + no_room + copies - passed - came_out;
         let known: i64 = reasons.iter().map(|(_, frames)| frames).sum();
         reasons.push(("unexplained".to_owned(), lost - known));
@@ -198,19 +205,25 @@ mod tests {
         assert_eq!(Balance::between(&after(), &after()), Balance::default());
     }
 
+    fn sent_but_gone(at: &mut Snapshot) {
+        at.pc.tx_packets += 1;
+        for (port, rx, tx) in [("c0", 1, 0), ("t0", 0, 1)] {
+            let port = at.switch.ports.get_mut(port).expect("the port");
+            port.rx_packets += rx;
+            port.tx_packets += tx;
+        }
+    }
+
     #[test]
     fn every_loss_has_its_place() {
         type Loss = fn(&mut Snapshot);
-        let losses: [(&str, Loss); 6] = [
+        let losses: [(&str, Loss); 7] = [
             ("no room at its port", |at| at.pc.tx_dropped += 1),
             ("between port and datapath", |at| at.pc.tx_packets += 1),
-            ("on the way out of its port", |at| {
-                at.pc.tx_packets += 1;
-                for (port, rx, tx) in [("c0", 1, 0), ("t0", 0, 1)] {
-                    let port = at.switch.ports.get_mut(port).expect("the port");
-                    port.rx_packets += rx;
-                    port.tx_packets += tx;
-                }
+            ("on the way out of its port", sent_but_gone),
+            ("dropped, egress-full", |at| {
+                sent_but_gone(at);
+                at.switch.drops.insert("egress-full".to_owned(), 1);
             }),
             ("dropped, too-big", |at| {
                 at.pc.tx_packets += 1;
