@@ -24,6 +24,7 @@ pub struct Tables {
     bindings: HashMap<MapData, BindingKey, Binding>,
     flow_traffic: PerCpuArray<MapData, FlowTraffic>,
     queued: Array<MapData, u64>,
+    runs: PerCpuArray<MapData, u64>,
     gateways: HashMap<MapData, u32, Gateway>,
     heartbeat: Array<MapData, u64>,
     agent_flows: Array<MapData, FlowTraffic>,
@@ -58,6 +59,7 @@ impl Tables {
             bindings: open!(pins, names::BINDINGS, HashMap),
             flow_traffic: open!(pins, names::FLOW_TRAFFIC, PerCpuArray),
             queued: open!(pins, names::QUEUED, Array),
+            runs: open!(pins, names::RUNS, PerCpuArray),
             gateways: open!(pins, names::GATEWAYS, HashMap),
             heartbeat: open!(pins, names::HEARTBEAT, Array),
             agent_flows: open!(pins, names::AGENT_FLOWS, Array),
@@ -114,9 +116,9 @@ impl Tables {
         self.queued.get(&slot, 0)
     }
 
-    /// An attachment's traffic on every CPU.
-    pub fn traffic_by_cpu(&self, index: u32) -> Result<Vec<Traffic>, MapError> {
-        self.tally.traffic_by_cpu(index)
+    /// For each CPU how often its program has begun or ended: odd while it runs.
+    pub fn runs(&self) -> Result<Vec<u64>, MapError> {
+        Ok(self.runs.get(&0, 0)?.to_vec())
     }
 
     /// An attachment's traffic, over all CPUs and the agent.

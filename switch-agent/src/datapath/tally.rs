@@ -51,7 +51,6 @@ impl Tally {
                 rx_bytes: sum.rx_bytes + cpu.rx_bytes,
                 tx_packets: sum.tx_packets + cpu.tx_packets,
                 tx_bytes: sum.tx_bytes + cpu.tx_bytes,
-                done: sum.done + cpu.done,
             }))
     }
 

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use aya::maps::MapError;
 use switch_ebpf::abi::{
-    Binding, BindingKey, FlowTraffic, LEFT_UNKNOWN, PHASE_HANDOVER, PHASE_SETTLED, Traffic, agent,
-    traffic,
+    Binding, BindingKey, FlowTraffic, LEFT_UNKNOWN, PHASE_HANDOVER, PHASE_SETTLED, agent,
 };
 
 use super::{
@@ -27,8 +26,8 @@ pub struct FlowTable {
 impl Datapath for Tables {
     type Error = MapError;
 
-    fn traffic(&self, index: u32) -> Result<Vec<Traffic>, MapError> {
-        self.traffic_by_cpu(index)
+    fn runs(&self) -> Result<Vec<u64>, MapError> {
+        Self::runs(self)
     }
 
     fn queued(&self, slot: u32) -> Result<u64, MapError> {
@@ -105,8 +104,7 @@ impl FlowTable {
         let (owner, mac) = (*key, binding.mac);
         self.slots.set(binding.slot, Owner { key: owner, mac });
         let queued = self.tables.queued(binding.slot)?;
-        self.handovers
-            .begin(binding.slot, *key, traffic::site(binding.site), queued);
+        self.handovers.begin(binding.slot, *key, queued);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aya::maps::{MapData, RingBuf};
 use nix::poll::PollTimeout;
 use switch_ebpf::{
-    abi::{KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_RARP, MissHeader},
+    abi::{KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP, MissHeader},
     frame::Frame,
     rule::Policy,
 };
@@ -160,8 +160,10 @@ impl Learner {
             return Ok(());
         };
         match header.kind {
-            KIND_QUEUED => {
-                self.deliver(header, bytes, &frame, Some(header.slot));
+            KIND_QUEUED | KIND_QUEUED_LATE => {
+                // Late frames are counted for no binding, whichever way they leave.
+                let slot = (header.kind == KIND_QUEUED).then_some(header.slot);
+                self.deliver(header, bytes, &frame, slot);
                 self.leaving.push((header.slot, header.number));
                 Ok(())
             }

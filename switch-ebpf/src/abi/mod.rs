@@ -8,7 +8,9 @@ mod counters;
 mod miss;
 
 pub use counters::{Counter, Drop};
-pub use miss::{KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_RARP, KIND_UNDECIDED, MissHeader};
+pub use miss::{
+    KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP, KIND_UNDECIDED, MissHeader,
+};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::{frame::Address, limit::Limit, replay::Window};
@@ -64,6 +66,9 @@ pub mod names {
     pub const QUEUED: &str = "QUEUED";
     /// [`traffic`](super::traffic) index → [`Traffic`](super::Traffic), per CPU.
     pub const TRAFFIC: &str = "TRAFFIC";
+    /// How often the program of a port has begun or ended (`u64`), one per CPU: odd while it runs.
+    /// Where it has changed, no program runs on that CPU any more that had read the maps before.
+    pub const RUNS: &str = "RUNS";
     /// [`Redirects`](super::Redirects), one, per CPU.
     pub const REDIRECTS: &str = "REDIRECTS";
     /// [`Drop`](super::Drop) → frames, per CPU.
@@ -89,7 +94,7 @@ pub mod names {
     /// Port index → [`Label`](super::Label).
     pub const PORT_NAMES: &str = "PORT_NAMES";
     /// Every map that is pinned.
-    pub const PINNED: [&str; 24] = [
+    pub const PINNED: [&str; 25] = [
         PORTS,
         EGRESS,
         ATTACHMENTS,
@@ -102,6 +107,7 @@ pub mod names {
         FLOW_TRAFFIC,
         QUEUED,
         TRAFFIC,
+        RUNS,
         REDIRECTS,
         DROPS,
         COUNTERS,
@@ -381,9 +387,6 @@ shared! {
         pub tx_packets: u64,
         /// Their bytes.
         pub tx_bytes: u64,
-        /// Frames of which the program is done. Where this has caught up with a former
-        /// `rx_packets`, no program runs any more that could have read the maps before then.
-        pub done: u64,
     }
 
     /// A name, filled up with zeroes.

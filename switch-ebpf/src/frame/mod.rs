@@ -116,8 +116,9 @@ pub struct Frame {
     pub destination: [u8; 6],
     /// Source MAC.
     pub source: [u8; 6],
-    /// The outermost tag.
-    pub outer: Option<Tag>,
+    /// The outermost tag, or [`Tag::NONE`]. No `Option`, which is undefined where it is `None`: the
+    /// verifier sees that when the frame is moved.
+    outer: Tag,
     /// Offset of the network header in bytes.
     pub network_offset: usize,
     /// The ethertype behind the tags, in host byte order.
@@ -125,25 +126,34 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// The outermost tag.
+    #[inline(always)]
+    pub const fn outer(&self) -> Option<Tag> {
+        match self.outer {
+            Tag { tpid: 0, .. } => None,
+            tag => Some(tag),
+        }
+    }
+
     /// Reads the Ethernet header and the outermost tag. What is behind that is left unread:
     /// `network_offset` and `ethertype` are the next tag's, if there is one.
     ///
     /// # Errors
     /// The reason for which the frame has to be dropped.
     #[inline(always)]
-    pub fn outer<B: Bytes + ?Sized>(bytes: &B) -> Result<Self, Drop> {
+    pub fn read_outer<B: Bytes + ?Sized>(bytes: &B) -> Result<Self, Drop> {
         let ethernet: EthHdr = bytes.at(0).ok_or(Drop::EthernetTruncated)?;
         let mut frame = Self {
             destination: ethernet.dst_addr,
             source: ethernet.src_addr,
-            outer: None,
+            outer: Tag::NONE,
             network_offset: EthHdr::LEN,
             ethertype: u16::from_be(ethernet.ether_type),
         };
         if Tag::is_tpid(frame.ethertype) {
             let tpid = frame.ethertype;
             let tci = frame.take_tag(bytes)?;
-            frame.outer = Some(Tag { tpid, tci });
+            frame.outer = Tag { tpid, tci };
         }
         Ok(frame)
     }
@@ -154,7 +164,7 @@ impl Frame {
     /// The reason for which the frame has to be dropped.
     #[inline(always)]
     pub fn read<B: Bytes + ?Sized>(bytes: &B) -> Result<Self, Drop> {
-        let mut frame = Self::outer(bytes)?;
+        let mut frame = Self::read_outer(bytes)?;
         for _ in 1..MAX_TAGS {
             if !Tag::is_tpid(frame.ethertype) {
                 return Ok(frame);

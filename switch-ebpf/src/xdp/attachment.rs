@@ -18,7 +18,7 @@ pub fn attachment<T>(
         vid: 0,
     };
     *own_tag = false;
-    if let Some(tag) = frame.outer {
+    if let Some(tag) = frame.outer() {
         *own_tag = true;
         if tag.vid() != 0 {
             let tagged = AttachmentKey {

@@ -31,13 +31,6 @@ pub fn received(traffic: *mut Traffic, length: usize) {
     }
 }
 
-/// The program is done with a frame that came in at an attachment.
-#[inline(always)]
-pub fn done(traffic: *mut Traffic) {
-    // SAFETY: `traffic` points to an element of the map.
-    unsafe { add(&raw mut (*traffic).done, 1) };
-}
-
 /// A frame leaves for an attachment.
 #[inline(always)]
 pub fn sent(index: u32, length: usize) {

@@ -124,7 +124,10 @@ fn without_times(mut event: Value) -> Result<Value> {
         learned.is_some_and(|us| us < 10_000_000),
         "learned in {learned:?} us"
     );
-    fields.remove("gap_ms");
+    let gap = fields.remove("gap_ms").and_then(|gap| gap.as_u64());
+    let moved = fields["event"] == "moved";
+    ensure!(gap.is_some() == moved, "a gap of {gap:?} ms");
+    ensure!(gap.is_none_or(|ms| ms < 60_000), "a gap of {gap:?} ms");
     Ok(event)
 }
 

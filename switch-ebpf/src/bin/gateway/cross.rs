@@ -16,7 +16,7 @@ pub fn cross(
     length: usize,
     out: &Leg,
 ) -> Result<(), Drop> {
-    let change = Retag::between(frame.outer, own_tag, out.tag());
+    let change = Retag::between(frame.outer(), own_tag, out.tag());
     let length = length.wrapping_add_signed(change.growth());
     // A side whose port is gone.
     if out.max_frame == 0 {

@@ -83,7 +83,7 @@ mod program {
         let ifindex = ctx.ingress_ifindex() as u32;
         // No more than the outer tag: what is inside is carried, whatever it is. A frame that ends
         // before belongs to neither side.
-        let Ok(frame) = Frame::outer(&Packet(ctx)) else {
+        let Ok(frame) = Frame::read_outer(&Packet(ctx)) else {
             count::stray(ifindex, length);
             return Ok(Verdict::Pass);
         };

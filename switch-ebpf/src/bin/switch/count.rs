@@ -1,13 +1,22 @@
 //! Counting, on this CPU only.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
-pub use switch_ebpf::xdp::count::{done, drop, received, sent, stray};
+pub use switch_ebpf::xdp::count::{drop, received, sent, stray};
 use switch_ebpf::{
     abi::{Counter, FlowTraffic},
     xdp::{self, count::add},
 };
 
 use crate::maps;
+
+/// The program of a port begins or ends on this CPU.
+#[inline(always)]
+pub fn run() {
+    if let Some(runs) = maps::runs() {
+        // SAFETY: `runs` points to this CPU's element.
+        unsafe { add(runs, 1) };
+    }
+}
 
 /// A frame leaves for the VM of a binding.
 #[inline(always)]

@@ -62,16 +62,24 @@ mod program {
     /// Decides on a frame that came in at any port.
     #[xdp(frags)]
     pub fn switch(ctx: XdpContext) -> u32 {
+        count::run();
+        let action = decide(&ctx);
+        count::run();
+        action
+    }
+
+    #[inline(always)]
+    fn decide(ctx: &XdpContext) -> u32 {
         let to = Cell::new(0);
-        match receive(&ctx, &to) {
-            Ok(Verdict::Port) => redirect(&ctx, to.get()),
+        match receive(ctx, &to) {
+            Ok(Verdict::Port) => redirect(ctx, to.get()),
             Ok(Verdict::Pass) => {
                 count::counter(Counter::Passed);
                 XDP_PASS
             }
             Ok(Verdict::Taken) => XDP_DROP,
             Err(reason) => {
-                count::drop(&ctx, reason);
+                count::drop(ctx, reason);
                 XDP_DROP
             }
         }
@@ -114,9 +122,7 @@ mod program {
             length,
             to,
         };
-        let verdict = forward(ctx, &ingress);
-        count::done(traffic);
-        verdict
+        forward(ctx, &ingress)
     }
 
     #[inline(always)]

@@ -33,6 +33,8 @@ static FLOW_TRAFFIC: PerCpuArray<FlowTraffic> = PerCpuArray::pinned(DEFAULT_MAX_
 #[map]
 static QUEUED: Array<u64> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
 #[map]
+static RUNS: PerCpuArray<u64> = PerCpuArray::pinned(1, 0);
+#[map]
 static MISSES: RingBuf = RingBuf::pinned(MISS_RING, 0);
 #[map]
 static HEARTBEAT: Array<u64> = Array::pinned(1, 0);
@@ -105,6 +107,12 @@ pub fn queued(slot: u32) -> Option<Shared> {
     QUEUED
         .get_ptr_mut(slot)
         .map(|at| unsafe { Shared::new(at) })
+}
+
+/// How often the program of a port has begun or ended on this CPU.
+#[inline(always)]
+pub fn runs() -> Option<*mut u64> {
+    RUNS.get_ptr_mut(0)
 }
 
 /// The miss ring.

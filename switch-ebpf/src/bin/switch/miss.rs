@@ -6,10 +6,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use switch_ebpf::{
-    abi::{
-        ANNOUNCE_LIMIT, Counter, Drop, KIND_FLOOD, KIND_QUEUED, KIND_UNDECIDED, MISS_RING,
-        MissHeader,
-    },
+    abi::{ANNOUNCE_LIMIT, Counter, Drop, KIND_FLOOD, KIND_UNDECIDED, MISS_RING, MissHeader},
     xdp::{Shared, within},
 };
 
@@ -87,10 +84,16 @@ pub fn to_every_site(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop
 
 /// Hands the frame to the agent behind others of its address, and counts it as such in `queued`.
 #[inline(always)]
-pub fn behind_others(ctx: &XdpContext, ingress: &Ingress<'_>, slot: u32, queued: Shared) -> Queued {
+pub fn behind_others(
+    ctx: &XdpContext,
+    ingress: &Ingress<'_>,
+    kind: u32,
+    slot: u32,
+    queued: Shared,
+) -> Queued {
     let header = MissHeader {
         slot,
-        ..header(ingress, KIND_QUEUED)
+        ..header(ingress, kind)
     };
     let alive = header.time_ns.saturating_sub(maps::heartbeat_ns()) < AGENT_IS_GONE_NS;
     if alive && submit(ctx.ctx, &header, queued) {

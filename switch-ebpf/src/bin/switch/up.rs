@@ -44,7 +44,7 @@ fn bound(
     let Some(leg) = maps::site(binding.site) else {
         return Some(Err(Drop::NoLeg));
     };
-    let change = Retag::between(ingress.frame.outer, ingress.own_tag, leg.tag());
+    let change = Retag::between(ingress.frame.outer(), ingress.own_tag, leg.tag());
     let length = ingress.length.wrapping_add_signed(change.growth());
     let verdict = deliver(ctx, ingress, leg);
     if verdict.is_ok() {
