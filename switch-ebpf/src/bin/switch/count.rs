@@ -3,7 +3,7 @@
 use aya_ebpf::{helpers::generated::bpf_ktime_get_coarse_ns, programs::XdpContext};
 use aya_log_ebpf::warn;
 use switch_ebpf::{
-    abi::{Counter, Drop, FlowTraffic, Traffic, traffic},
+    abi::{Counter, Drop, FlowTraffic, Limited, Traffic, traffic},
     xdp::count,
 };
 
@@ -77,6 +77,15 @@ pub fn flow_down(slot: u32, length: usize) {
 pub fn counter(counter: Counter) {
     if let Some(at) = maps::counter(counter) {
         // SAFETY: `at` points to an element of the map.
+        unsafe { count::add(at, 1) };
+    }
+}
+
+/// A limit on what reaches the agent has bitten a frame of a site.
+#[inline(always)]
+pub fn limited(site: u32, limit: Limited) {
+    if let Some(at) = maps::limited(site, limit) {
+        // SAFETY: `at` points to this CPU's element.
         unsafe { count::add(at, 1) };
     }
 }
