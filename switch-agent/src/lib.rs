@@ -10,6 +10,8 @@ pub mod config;
 pub mod control;
 pub mod datapath;
 pub mod learning;
+pub mod learning_key;
+pub mod metrics;
 pub mod net;
 pub mod ports;
 pub mod report;

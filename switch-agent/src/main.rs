@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use switch_agent::{
-    cli::{Cli, Command, LogFormat, LogLevel, exit_status},
+    cli::{Cli, Command, LogFormat, LogLevel, error_line, exit_status},
     control::Client,
     report, switch, verbs,
 };
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("switch-agent: {error:#}");
+            eprintln!("switch-agent: {}", error_line(&error));
             ExitCode::from(exit_status(&error))
         }
     }

@@ -100,6 +100,7 @@ fn site(names: &Names, id: u32) -> Option<Site> {
         vid,
         tpid,
         allow: Vec::new(),
+        learn: None,
     })
 }
 
@@ -145,6 +146,7 @@ pub fn stats(tables: &Tables) -> Result<Stats, MapError> {
         drops,
         late: tables.counter(Counter::Late)? + tables.agent(agent::LATE)?,
         flooded: tables.counter(Counter::Flooded)?,
+        learning_packets: tables.counter(Counter::LearningPackets)?,
         passed: tables.counter(Counter::Passed)?,
         handover_overtaken: tables.counter(Counter::Overtaken)?,
         learn_us: Latency::default(),

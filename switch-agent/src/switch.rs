@@ -5,19 +5,21 @@ use std::{sync::Arc, thread, time::Duration};
 use aya_log::EbpfLogger;
 use caps::{CapSet, Capability};
 use futures::future::BoxFuture;
+use switch_ebpf::abi::MODE_NATIVE;
 use thiserror::Error;
 
 use crate::{
-    api::{Flow, Stats},
+    api::{Flow, Order, Stats},
     config::Config,
     control::{Backend, Journal},
     datapath::{DatapathError, Names, Pins, PortEntry, Programs, Tables, Topology, open_misses},
-    learning::{self, Handle, LearnError, Order, Record},
+    learning::{self, Handle, LearnError, Record, Trust},
+    learning_key::{Key, KeyError},
     net::link::{self, Link},
     ports::{self, Changes, KernelError, Port, PortError, PortRole},
     report,
     state::{State, StateError, StateFile},
-    types::{InstanceName, PortName, SiteName, Tpid, VmAddress},
+    types::{InstanceName, PortName, Tpid},
 };
 
 /// What a switch needs to be allowed: links and offloads, raw sockets, BPF.
@@ -51,6 +53,9 @@ pub enum SwitchError {
     /// The note of what was changed.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The key of the learning packets.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The learner.
     #[error(transparent)]
     Learn(#[from] LearnError),
@@ -129,6 +134,15 @@ pub fn check_host() -> Result<(), SwitchError> {
     Ok(())
 }
 
+/// Whom the switch believes: reads the key file.
+pub fn trust(config: &Config) -> Result<Trust, SwitchError> {
+    let key = config.key_file.as_deref().map(Key::load).transpose()?;
+    Ok(Trust {
+        key,
+        signed_only: config.require_signed,
+    })
+}
+
 /// Everything that stops these ports, each in a line; warnings go to `warn`.
 pub fn check_ports(
     ports: &[(PortName, Port)],
@@ -153,6 +167,7 @@ impl Switch {
     /// If that fails, everything is as it was before.
     pub fn start(config: &Config, instance: &InstanceName) -> Result<Self, SwitchError> {
         check_host()?;
+        let trust = trust(config)?;
         let (pins, state) = (Pins::of(instance), StateFile::of(instance));
         let earlier = state.read(instance)?.unwrap_or_default();
         let wanted = wanted_ports(config);
@@ -164,7 +179,15 @@ impl Switch {
         }
         let mut programs = Programs::load(&pins, config.max_flows)?;
         let adopted = programs.adopted;
-        let started = Self::start_on(config, &pins, &state, &earlier, &wanted, &mut programs);
+        let started = Self::start_on(
+            config,
+            trust,
+            &pins,
+            &state,
+            &earlier,
+            &wanted,
+            &mut programs,
+        );
         let (changes, ports, learner, thread, record) = started.inspect_err(|_| {
             // A datapath that was there before goes on as it was. Of a new one nothing stays.
             if !adopted {
@@ -189,6 +212,7 @@ impl Switch {
 
     fn start_on(
         config: &Config,
+        trust: Trust,
         pins: &Pins,
         state: &StateFile,
         earlier: &State,
@@ -208,6 +232,7 @@ impl Switch {
             tracing::debug!(port = %name, mode = at.mode, adopted = at.adopted, "attached");
             attached.push((name, link, at.mode));
         }
+        no_frame_is_lost_between(&attached, programs.adopted)?;
         // Ports of a former run that this one does not have.
         pins.keep_links(wanted.iter().map(|(name, _)| name))?;
         let topology = Topology::apply(config, &attached, pins, &mut tables)?;
@@ -215,7 +240,7 @@ impl Switch {
         let record = Arc::<Record>::default();
         let misses = open_misses(pins)?;
         let (learner, thread) =
-            learning::start(config, topology, tables, misses, Arc::clone(&record))?;
+            learning::start(config, trust, topology, tables, misses, Arc::clone(&record))?;
         Ok((changes, ports, learner, thread, record))
     }
 
@@ -249,6 +274,30 @@ impl Switch {
         let restored = put_back(&self.changes);
         self.state.remove()?;
         learned.and(restored)
+    }
+}
+
+/// Refuses ports that would take no frame from the others, which the programs could not notice. What
+/// forwards already is not stopped for that.
+fn no_frame_is_lost_between(
+    attached: &[(PortName, Link, u16)],
+    adopted: bool,
+) -> Result<(), SwitchError> {
+    if !attached.iter().any(|(.., mode)| *mode == MODE_NATIVE) {
+        return Ok(());
+    }
+    let mut problems = Vec::new();
+    for (_, link, _) in attached {
+        problems.extend(ports::takes_redirects(link)?.map(|problem| problem.to_string()));
+    }
+    if adopted {
+        problems
+            .drain(..)
+            .for_each(|problem| tracing::warn!("{problem}"));
+    }
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(SwitchError::Ports(problems)),
     }
 }
 
@@ -359,29 +408,8 @@ impl Backend for Control {
         })
     }
 
-    fn bind(
-        &self,
-        address: VmAddress,
-        site: SiteName,
-        pinned: bool,
-    ) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(self.learner.order(Order::Bind {
-            address,
-            site,
-            pinned,
-        }))
-    }
-
-    fn move_(&self, address: VmAddress, site: SiteName) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(self.learner.order(Order::Move { address, site }))
-    }
-
-    fn unbind(&self, address: VmAddress) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(self.learner.order(Order::Unbind { address }))
-    }
-
-    fn release(&self, address: VmAddress) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(self.learner.order(Order::Release { address }))
+    fn order(&self, order: Order) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(self.learner.order(order))
     }
 
     fn journal(&self) -> &Journal {

@@ -4,6 +4,8 @@
 //! * [`rule`] is the learning rule: a binding, evidence, a policy and the time in, a verdict out.
 //! * [`abi`] are the keys, values and names of the maps, and the records of the miss ring.
 //! * [`limit`] is the rate limit on frames to nobody known.
+//! * [`learning_packet`] is what a gateway sends for an idle VM, and [`replay`] the window that lets
+//!   each through once.
 //!
 //! Everything here is pure: no I/O, no clock, no allocation, and the same code on both sides. The
 //! crate is `no_std` for the BPF target only, so that `cargo test` runs its tests on the host.
@@ -12,5 +14,7 @@
 
 pub mod abi;
 pub mod frame;
+pub mod learning_packet;
 pub mod limit;
+pub mod replay;
 pub mod rule;

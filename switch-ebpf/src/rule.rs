@@ -30,6 +30,23 @@ pub struct Policy {
     pub quarantine_moves: u32,
     /// The window in which moves are counted: RFC 7432 §15.1 says 180 s.
     pub quarantine_window_ns: u64,
+    /// How long a quarantine lasts unless the operator ends it; 0 for no end.
+    pub quarantine_ns: u64,
+    /// Whether an address moves only with the MAC that it is bound for.
+    pub pin_mac: bool,
+}
+
+/// What somebody claims: that an address is at a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Where the evidence came from.
+    pub site: u32,
+    /// Its class.
+    pub evidence: Evidence,
+    /// The MAC that it speaks for.
+    pub mac: [u8; 6],
+    /// Whether the site may claim the address.
+    pub authorised: bool,
 }
 
 impl Policy {
@@ -56,19 +73,40 @@ pub enum Refusal {
     Pinned,
     /// The address is quarantined at another site.
     Quarantined,
+    /// The address is bound for another MAC, and moves only with that.
+    OtherMac,
     /// The flow table is full.
     TableFull,
+    /// The site has as many bindings as it may have.
+    SiteFull,
+    /// A learning packet without a signature, where one is required.
+    Unsigned,
+    /// A learning packet whose signature is wrong.
+    Forged,
+    /// A signed learning packet that was there before.
+    Replayed,
+    /// A signed learning packet with the id of a gateway at another site.
+    GatewayTwice,
+    /// A learning packet that cannot be read.
+    Unreadable,
 }
 
 impl Refusal {
     /// Every reason, in the order of their counters.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 13] = [
         Self::Unauthorised,
         Self::NotAnAddress,
         Self::Unknown,
         Self::Pinned,
         Self::Quarantined,
+        Self::OtherMac,
         Self::TableFull,
+        Self::SiteFull,
+        Self::Unsigned,
+        Self::Forged,
+        Self::Replayed,
+        Self::GatewayTwice,
+        Self::Unreadable,
     ];
 
     /// The reason's stable name, in JSON and metrics.
@@ -79,7 +117,14 @@ impl Refusal {
             Self::Unknown => "unknown",
             Self::Pinned => "pinned",
             Self::Quarantined => "quarantined",
+            Self::OtherMac => "other-mac",
             Self::TableFull => "table-full",
+            Self::SiteFull => "site-full",
+            Self::Unsigned => "unsigned",
+            Self::Forged => "forged",
+            Self::Replayed => "replayed",
+            Self::GatewayTwice => "gateway-twice",
+            Self::Unreadable => "unreadable",
         }
     }
 }
@@ -101,27 +146,21 @@ pub enum Verdict {
     Refuse(Refusal),
 }
 
-/// Whether a frame from `site` is a straggler: the address has just left that site.
+/// Whether a frame from `site` is a straggler: the address has just left that site. A static binding
+/// has stragglers as well, when the operator moves it; a quarantined one is to be held.
 ///
 /// The datapath asks this by itself, so that late frames cost no miss.
 #[inline(always)]
 pub fn is_late(binding: &Binding, site: u32, hold_down_ns: u64, now_ns: u64) -> bool {
-    binding.state == STATE_LEARNED
+    binding.state != STATE_QUARANTINED
         && binding.previous_site == site
         && now_ns.saturating_sub(binding.moved_at_ns) < hold_down_ns
 }
 
-/// The rule. `site` is where the evidence came from, `authorised` whether that site may claim the
-/// address, `now_ns` the time on the clock that the binding's times are of.
-pub fn judge(
-    binding: Option<&Binding>,
-    site: u32,
-    evidence: Evidence,
-    authorised: bool,
-    policy: &Policy,
-    now_ns: u64,
-) -> Verdict {
-    if !authorised {
+/// The rule. `now_ns` is the time on the clock that the binding's times are of.
+#[inline(always)]
+pub fn judge(binding: Option<&Binding>, claim: &Claim, policy: &Policy, now_ns: u64) -> Verdict {
+    if !claim.authorised {
         return Verdict::Refuse(Refusal::Unauthorised);
     }
     let Some(binding) = binding else {
@@ -130,24 +169,43 @@ pub fn judge(
             Learn::MovesOnly => Verdict::Refuse(Refusal::Unknown),
         };
     };
-    if binding.site == site {
+    if binding.site == claim.site {
         return Verdict::Refresh;
     }
-    match binding.state {
-        STATE_STATIC => return Verdict::Refuse(Refusal::Pinned),
-        STATE_QUARANTINED => return Verdict::Refuse(Refusal::Quarantined),
-        _ => {}
-    }
-    if is_late(binding, site, policy.hold_down_ns(evidence), now_ns) {
+    let hold_down_ns = policy.hold_down_ns(claim.evidence);
+    if is_late(binding, claim.site, hold_down_ns, now_ns) {
         return Verdict::Late;
     }
-    if moves_in_window(binding, policy, now_ns) + 1 >= policy.quarantine_moves {
+    if binding.state == STATE_STATIC {
+        return Verdict::Refuse(Refusal::Pinned);
+    }
+    let over = is_quarantine_over(binding, policy, now_ns);
+    if binding.state == STATE_QUARANTINED && !over {
+        return Verdict::Refuse(Refusal::Quarantined);
+    }
+    if policy.pin_mac && binding.mac != [0; 6] && binding.mac != claim.mac {
+        return Verdict::Refuse(Refusal::OtherMac);
+    }
+    if over {
+        return Verdict::Move;
+    }
+    if moves_in_window(binding, policy, now_ns).saturating_add(1) >= policy.quarantine_moves {
         return Verdict::Quarantine;
     }
     Verdict::Move
 }
 
+/// Whether a quarantine has ended by time.
+#[inline(always)]
+pub fn is_quarantine_over(binding: &Binding, policy: &Policy, now_ns: u64) -> bool {
+    // While it lasts, the window's start is the quarantine's.
+    binding.state == STATE_QUARANTINED
+        && policy.quarantine_ns != 0
+        && now_ns.saturating_sub(binding.window_start_ns) >= policy.quarantine_ns
+}
+
 /// The moves already counted in the window that is open at `now_ns`.
+#[inline(always)]
 fn moves_in_window(binding: &Binding, policy: &Policy, now_ns: u64) -> u32 {
     let open = binding.window_moves > 0
         && now_ns.saturating_sub(binding.window_start_ns) < policy.quarantine_window_ns;
@@ -173,22 +231,30 @@ pub fn created(site: u32, slot: u32, now_ns: u64, mac: [u8; 6]) -> Binding {
 }
 
 /// The binding after a move that the rule allowed: it counts towards the quarantine.
-pub fn moved(binding: &Binding, site: u32, policy: &Policy, now_ns: u64, mac: [u8; 6]) -> Binding {
+#[inline(always)]
+pub fn moved(binding: &Binding, claim: &Claim, policy: &Policy, now_ns: u64) -> Binding {
+    let clean = released(binding);
+    let binding = match binding.state {
+        // The rule lets it move only when its quarantine is over.
+        STATE_QUARANTINED => &clean,
+        _ => binding,
+    };
     let counted = moves_in_window(binding, policy, now_ns);
     Binding {
-        window_moves: counted + 1,
+        window_moves: counted.saturating_add(1),
         window_start_ns: if counted == 0 {
             now_ns
         } else {
             binding.window_start_ns
         },
-        mac,
-        ..moved_by_operator(binding, site, now_ns)
+        mac: claim.mac,
+        ..moved_by_operator(binding, claim.site, now_ns)
     }
 }
 
 /// The binding after the operator moved it: it does not count towards the quarantine, and the
 /// stragglers of the old site are late as after any move.
+#[inline(always)]
 pub fn moved_by_operator(binding: &Binding, site: u32, now_ns: u64) -> Binding {
     Binding {
         site,
@@ -198,98 +264,23 @@ pub fn moved_by_operator(binding: &Binding, site: u32, now_ns: u64) -> Binding {
     }
 }
 
-/// The binding held where it is.
-pub fn quarantined(binding: &Binding) -> Binding {
+/// The binding held where it is, from now on.
+#[inline(always)]
+pub fn quarantined(binding: &Binding, now_ns: u64) -> Binding {
     Binding {
         state: STATE_QUARANTINED,
+        window_start_ns: now_ns,
         ..*binding
     }
 }
 
 /// The binding let go from quarantine, with a clean record.
+#[inline(always)]
 pub fn released(binding: &Binding) -> Binding {
     Binding {
         state: STATE_LEARNED,
         window_moves: 0,
         window_start_ns: 0,
         ..*binding
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const S: u64 = 1_000_000_000;
-    const POLICY: Policy = Policy {
-        learn: Learn::Auto,
-        hold_down_data_ns: 5 * S,
-        hold_down_announce_ns: S,
-        quarantine_moves: 5,
-        quarantine_window_ns: 180 * S,
-    };
-
-    fn data(binding: Option<&Binding>, site: u32, now_ns: u64) -> Verdict {
-        judge(binding, site, Evidence::Data, true, &POLICY, now_ns)
-    }
-
-    #[test]
-    fn every_row_of_the_rule() {
-        let bound = created(1, 0, S, [2; 6]);
-        assert_eq!(data(None, 1, S), Verdict::Create);
-        assert_eq!(data(Some(&bound), 1, S), Verdict::Refresh);
-        assert_eq!(data(Some(&bound), 2, S), Verdict::Move);
-        let refused = |why| Verdict::Refuse(why);
-        let outside = judge(Some(&bound), 1, Evidence::Data, false, &POLICY, S);
-        assert_eq!(outside, refused(Refusal::Unauthorised));
-        let moves_only = Policy {
-            learn: Learn::MovesOnly,
-            ..POLICY
-        };
-        let unknown = judge(None, 1, Evidence::Data, true, &moves_only, S);
-        assert_eq!(unknown, refused(Refusal::Unknown));
-        let pinned = Binding {
-            state: STATE_STATIC,
-            ..bound
-        };
-        assert_eq!(data(Some(&pinned), 2, S), refused(Refusal::Pinned));
-        assert_eq!(
-            data(Some(&quarantined(&bound)), 2, S),
-            refused(Refusal::Quarantined)
-        );
-    }
-
-    #[test]
-    fn a_straggler_is_late_until_the_hold_down_is_over() {
-        let bound = created(1, 0, S, [2; 6]);
-        let after = moved(&bound, 2, &POLICY, 10 * S, [2; 6]);
-        assert_eq!(data(Some(&after), 1, 15 * S - 1), Verdict::Late);
-        assert_eq!(data(Some(&after), 1, 15 * S), Verdict::Move);
-        assert_eq!(
-            data(Some(&after), 3, 10 * S),
-            Verdict::Move,
-            "a third site was not left"
-        );
-        let announce = |now| judge(Some(&after), 1, Evidence::Announce, true, &POLICY, now);
-        assert_eq!(announce(11 * S - 1), Verdict::Late);
-        assert_eq!(announce(11 * S), Verdict::Move);
-    }
-
-    #[test]
-    fn the_fifth_move_within_the_window_is_one_too_many() {
-        let mut binding = created(0, 0, S, [2; 6]);
-        for n in 1..=4 {
-            let now_ns = u64::from(n) * 10 * S;
-            assert_eq!(data(Some(&binding), n, now_ns), Verdict::Move, "move {n}");
-            binding = moved(&binding, n, &POLICY, now_ns, [2; 6]);
-        }
-        assert_eq!(data(Some(&binding), 5, 100 * S), Verdict::Quarantine);
-        assert_eq!(
-            data(Some(&binding), 5, 190 * S),
-            Verdict::Move,
-            "the window is over"
-        );
-        let free = released(&quarantined(&binding));
-        assert_eq!(data(Some(&free), 5, 100 * S), Verdict::Move);
     }
 }

@@ -79,7 +79,9 @@ impl Agent {
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+            .stderr(Stdio::piped())
+            // A terminal's Ctrl-C is for us: we end it, and clean up after it.
+            .process_group(0);
         let die_with_parent = || Ok(prctl::set_pdeathsig(Signal::SIGKILL)?);
         // SAFETY: between fork and exec the closure makes one system call and touches no memory.
         unsafe { command.pre_exec(die_with_parent) };
@@ -236,7 +238,9 @@ impl Agent {
         command
             .args(["--instance", &self.instance])
             .args(arguments)
-            .stdin(Stdio::null());
+            .stdin(Stdio::null())
+            // Or Ctrl-C would end the one that cleans up.
+            .process_group(0);
         command
     }
 

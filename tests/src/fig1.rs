@@ -9,7 +9,8 @@
 //! The WAN sorts the trunk's frames by their tag alone; a data centre's `up` takes the tag off
 //! and puts it on, which makes it gateway 11 or 21. Whatever has another tag is dropped. The
 //! switch namespace has its two ports and nothing else: a test starts `switch-agent` in it, or
-//! stands a plain wire in for it with [`Lab::wire`].
+//! stands a plain wire in for it with [`Lab::wire`]. [`Lab::add_trunk`] makes more trunks: `t1`
+//! ends at `pt1`.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
@@ -37,6 +38,8 @@ pub const CLIENT_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// The client's IPv6 address.
 pub const CLIENT_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
 
+/// The trunk of the figure.
+const TRUNK: &str = "t0";
 const BRIDGE: &str = "br0";
 const UPLINK: &str = "up";
 
@@ -58,6 +61,8 @@ pub struct Lab {
 pub struct Dc {
     /// Its LAN: the bridge `br0` with the VMs' taps and the uplink `up`.
     pub ns: Namespace,
+    /// The switch's port that leads to it.
+    pub trunk: String,
     /// Its VLAN on the trunk.
     pub tag: Tag,
     /// The WAN's end of its uplink.
@@ -114,15 +119,28 @@ impl Lab {
         let switch = Namespace::new("switch")?;
         let wan = Namespace::new("wan")?;
         let client = attach_client(&switch, "c0", CLIENT_MAC, CLIENT_IPV4, CLIENT_IPV6)?;
-        veth_with_mtu((&switch, "t0"), (&wan, "pt0"), TRUNK_MTU)?;
         let lab = Self {
             client,
             switch,
             wan,
             dc: Vec::new(),
         };
-        lab.sort_trunk()?;
+        lab.add_trunk(TRUNK)?;
         Ok(lab)
+    }
+
+    /// Adds another trunk: the switch gets `port`, the WAN `p` + `port`.
+    ///
+    /// # Errors
+    /// When the port's name is taken.
+    pub fn add_trunk(&self, port: &str) -> Result<()> {
+        let wan_end = wan_end(port);
+        veth_with_mtu(
+            (&self.switch, port),
+            (&self.wan, wan_end.as_str()),
+            TRUNK_MTU,
+        )?;
+        self.sort_trunk(port)
     }
 
     /// Adds another client on a port of its own: the switch gets `port`, the host `p` + `port`.
@@ -133,11 +151,19 @@ impl Lab {
         attach_client(&self.switch, port, mac, v4, v6)
     }
 
-    /// Adds a data centre on a VLAN of the trunk, and gives its index.
+    /// Adds a data centre on a VLAN of the trunk `t0`, and gives its index.
     ///
     /// # Errors
     /// As [`Lab::fig1`].
     pub fn add_dc(&mut self, tag: Tag) -> Result<usize> {
+        self.add_dc_on(TRUNK, tag)
+    }
+
+    /// Adds a data centre on a VLAN of a trunk, and gives its index.
+    ///
+    /// # Errors
+    /// When there is no such trunk.
+    pub fn add_dc_on(&mut self, trunk: &str, tag: Tag) -> Result<usize> {
         let number = self.dc.len() + 1;
         let ns = Namespace::new(&format!("dc{number}"))?;
         let wan_port = format!("w{number}");
@@ -153,18 +179,23 @@ impl Lab {
             &[],
             &[Step::Push(tag), Step::Pass],
         )?;
-        let trunk = self.wan.link("pt0")?.index;
-        let up: Rule<'_> = (When::Tagged(tag), &[Step::Redirect(trunk)]);
+        let wan_end = self.wan.link(&wan_end(trunk))?.index;
+        let up: Rule<'_> = (When::Tagged(tag), &[Step::Redirect(wan_end)]);
         tc::attach(&self.wan, &wan_port, Side::Ingress, &[up], &[Step::Drop])?;
-        self.dc.push(Dc { ns, tag, wan_port });
-        self.sort_trunk()?;
+        self.dc.push(Dc {
+            ns,
+            trunk: trunk.to_owned(),
+            tag,
+            wan_port,
+        });
+        self.sort_trunk(trunk)?;
         Ok(number - 1)
     }
 
-    /// Sends what comes out of the trunk to the data centre of its tag.
-    fn sort_trunk(&self) -> Result<()> {
+    /// Sends what comes out of a trunk to the data centre of its tag.
+    fn sort_trunk(&self, trunk: &str) -> Result<()> {
         let mut ways = Vec::new();
-        for dc in &self.dc {
+        for dc in self.dc.iter().filter(|dc| dc.trunk == trunk) {
             let port = self.wan.link(&dc.wan_port)?.index;
             ways.push((When::Tagged(dc.tag), [Step::Redirect(port)]));
         }
@@ -172,7 +203,13 @@ impl Lab {
             .iter()
             .map(|(when, way)| (*when, way.as_slice()))
             .collect();
-        tc::attach(&self.wan, "pt0", Side::Ingress, &rules, &[Step::Drop])
+        tc::attach(
+            &self.wan,
+            &wan_end(trunk),
+            Side::Ingress,
+            &rules,
+            &[Step::Drop],
+        )
     }
 
     /// Starts a VM in a data centre. Its name has at most 11 characters.
@@ -212,28 +249,45 @@ impl Lab {
         Ok(())
     }
 
+    /// Gives every cable between the client and a VM in its data centre another MTU; the trunk has
+    /// room for a tag on top, as [`TRUNK_MTU`] has.
+    ///
+    /// # Errors
+    /// When a driver refuses it.
+    pub fn set_mtu(&self, vm: &Vm, mtu: u32) -> Result<()> {
+        let dc = self.site(vm.dc)?;
+        let wan_end = wan_end(&dc.trunk);
+        for (ns, link, mtu) in [
+            (&vm.ns, vm.interface.as_str(), mtu),
+            (&dc.ns, vm.tap.as_str(), mtu),
+            (&dc.ns, UPLINK, mtu + 4),
+            (&self.wan, dc.wan_port.as_str(), mtu + 4),
+            (&self.wan, wan_end.as_str(), mtu + 4),
+            (&self.switch, dc.trunk.as_str(), mtu + 4),
+            (&self.switch, "c0", mtu),
+            (&self.client.ns, self.client.interface.as_str(), mtu),
+        ] {
+            ns.set_mtu(link, mtu)?;
+        }
+        Ok(())
+    }
+
     /// Stands in for the switch: a wire from the client's port to the VLAN of one data centre.
     /// Called again, it changes the data centre in place.
     ///
     /// # Errors
     /// When there is no such data centre.
     pub fn wire(&self, dc: usize) -> Result<()> {
-        let tag = self.site(dc)?.tag;
+        let Dc { tag, trunk, .. } = self.site(dc)?;
+        let tag = *tag;
         let client = self.switch.link("c0")?.index;
-        let trunk = self.switch.link("t0")?.index;
-        let up = [Step::Push(tag), Step::Redirect(trunk)];
+        let up = [
+            Step::Push(tag),
+            Step::Redirect(self.switch.link(trunk)?.index),
+        ];
         let down: Rule<'_> = (When::Tagged(tag), &[Step::Pop, Step::Redirect(client)]);
         tc::attach(&self.switch, "c0", Side::Ingress, &[], &up)?;
-        tc::attach(&self.switch, "t0", Side::Ingress, &[down], &[Step::Drop])
-    }
-
-    /// Takes the wire out again.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn unwire(&self) -> Result<()> {
-        tc::detach(&self.switch, "c0")?;
-        tc::detach(&self.switch, "t0")
+        tc::attach(&self.switch, trunk, Side::Ingress, &[down], &[Step::Drop])
     }
 
     /// Takes a data centre's stand-in gateway away and leaves its place to a real one: between
@@ -255,6 +309,11 @@ impl Lab {
             .get(dc)
             .with_context(|| format!("the lab has no data centre of index {dc}"))
     }
+}
+
+/// The WAN's end of a trunk.
+fn wan_end(trunk: &str) -> String {
+    format!("p{trunk}")
 }
 
 fn attach_client(

@@ -1,18 +1,30 @@
 //! A host: a namespace with one interface and real sockets.
 
 use std::{
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     time::Duration,
 };
 
 use anyhow::{Context, Result};
 
-use crate::{Mac, Namespace};
+use crate::{
+    Mac, Namespace, Tag,
+    net::{
+        bpf::{Rule, Step, When},
+        sysctl::silence,
+        tc::{self, Side},
+    },
+    poll_until,
+};
 
 /// The prefix of every host's IPv4 address.
 pub const IPV4_PREFIX: u8 = 24;
 /// The prefix of every host's IPv6 address.
 pub const IPV6_PREFIX: u8 = 64;
+
+/// How long an address may stay taken.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A network namespace that plays a computer: the client or a VM.
 #[derive(Clone, Debug)]
@@ -82,6 +94,18 @@ impl Host {
         Ok(())
     }
 
+    /// Puts the host into a VLAN: all it sends has the tag, and it hears nothing without it.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn join_vlan(&self, tag: Tag) -> Result<()> {
+        let untag: Rule<'_> = (When::Tagged(tag), &[Step::Pop, Step::Pass]);
+        let (ns, link) = (&self.ns, &self.interface);
+        tc::attach(ns, link, Side::Ingress, &[untag], &[Step::Drop])?;
+        let tagged = [Step::Push(tag), Step::Pass];
+        tc::attach(ns, link, Side::Egress, &[silence()], &tagged)
+    }
+
     /// A port of the host's IPv4 address.
     #[must_use]
     pub fn v4(&self, port: u16) -> Endpoint {
@@ -116,8 +140,7 @@ impl Endpoint {
     /// # Errors
     /// When the address is not the namespace's, or the port is taken.
     pub fn udp(&self) -> Result<UdpSocket> {
-        self.ns
-            .run(|| UdpSocket::bind(self.addr))
+        self.open(|| UdpSocket::bind(self.addr))
             .with_context(|| format!("bind UDP {} in {}", self.addr, self.ns.name()))
     }
 
@@ -126,9 +149,18 @@ impl Endpoint {
     /// # Errors
     /// As [`Endpoint::udp`].
     pub fn listen(&self) -> Result<TcpListener> {
-        self.ns
-            .run(|| TcpListener::bind(self.addr))
+        self.open(|| TcpListener::bind(self.addr))
             .with_context(|| format!("listen on TCP {} in {}", self.addr, self.ns.name()))
+    }
+
+    /// Opens a socket, also where one has just been closed: another test that starts a process at
+    /// that moment holds a copy of it until the process has become its program.
+    fn open<T: Send>(&self, bind: impl Fn() -> io::Result<T> + Sync) -> Result<T> {
+        let free = || match self.ns.run(&bind) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => None,
+            opened => Some(opened),
+        };
+        Ok(poll_until(PATIENCE, "the address to be free", free)??)
     }
 
     /// A TCP connection from this namespace to another endpoint; the kernel chooses the source.

@@ -37,10 +37,13 @@ pub use fig1::{Dc, Lab, Vm};
 pub use frame::{Mac, Tag};
 pub use host::{Endpoint, Host};
 pub use namespace::Namespace;
-pub use net::veth::{veth, veth_with_mtu};
+pub use net::{
+    counters::LinkCounters,
+    veth::{veth, veth_with_mtu},
+};
 pub use poll::poll_until;
 pub use prog_run::{AttachedProgram, Verdict};
-pub use raw::{RawReceiver, RawSender, Received};
+pub use raw::{Capture, RawReceiver, RawSender, Received};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -16,9 +16,11 @@ use nix::{
 
 use crate::Namespace;
 
+mod capture;
 mod receive;
 mod send;
 
+pub use capture::Capture;
 pub use receive::{RawReceiver, Received};
 pub use send::RawSender;
 

@@ -1,6 +1,6 @@
 //! What a verb needs from the machine, asked before minutes are spent on building.
 
-use std::fs;
+use std::{ffi::OsString, fs};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -9,6 +9,15 @@ const OLDEST_KERNEL: (u32, u32) = (5, 18);
 
 /// The capabilities for namespaces, interfaces and BPF: CAP_NET_ADMIN and CAP_SYS_ADMIN.
 const CAPABILITIES: u64 = 1 << 12 | 1 << 21;
+
+/// Whether a program with these arguments will print a text and do nothing else.
+pub fn only_prints(args: &[OsString]) -> bool {
+    args.iter().any(|arg| {
+        ["help", "--help", "-h", "--version", "-V"]
+            .iter()
+            .any(|text| arg == text)
+    })
+}
 
 /// Fails unless we may load programs and set up interfaces.
 pub fn privileged(verb: &str) -> Result<()> {

@@ -45,10 +45,12 @@ enum Verb {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
-    /// Show a move between two data centres in the namespace lab, as root
+    /// Show moves between two data centres in the namespace lab, as root
+    // The demo has a help of its own.
+    #[command(disable_help_flag = true)]
     Demo {
-        /// What to pass to the demo
-        #[arg(last = true)]
+        /// What to pass to the demo: `--moves N` … (`cargo xtask demo --help` shows all)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
     /// What CI holds every change to: formatting, lints, tests; as root

@@ -8,19 +8,10 @@ use crate::{build, checks, exec};
 
 /// Builds the agent and becomes it.
 pub fn run(args: &[OsString]) -> Result<()> {
-    if !only_prints(args) {
+    // Without a command it prints its help.
+    if !args.is_empty() && !checks::only_prints(args) {
         checks::privileged("run -- …")?;
     }
     let agent = build::agent(true)?;
     exec::replace(Command::new(agent).args(args))
-}
-
-/// Whether the agent will print a text and do nothing else.
-fn only_prints(args: &[OsString]) -> bool {
-    args.is_empty()
-        || args.iter().any(|arg| {
-            ["help", "--help", "-h", "--version", "-V"]
-                .iter()
-                .any(|text| arg == text)
-        })
 }

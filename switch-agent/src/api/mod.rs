@@ -10,7 +10,7 @@ pub(crate) use event::time_text;
 pub use event::{Event, EventKind, Evidence};
 pub use flow::{End, Flow, FlowState, Instruction, Match, Rule, Traffic};
 pub use stats::{AgentStats, BindingStats, Counters, Latency, PortStats, Stats};
-pub use wire::{Envelope, Request, Response};
+pub use wire::{Envelope, Order, Request, Response};
 
 /// Samples for the tests of those who show or carry these.
 #[cfg(test)]

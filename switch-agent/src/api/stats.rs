@@ -25,6 +25,8 @@ pub struct Stats {
     pub late: u64,
     /// Frames sent to every site.
     pub flooded: u64,
+    /// Learning packets from gateways.
+    pub learning_packets: u64,
     /// Frames left to the host.
     pub passed: u64,
     /// Frames that a handover could not keep in order.
@@ -118,6 +120,7 @@ pub(crate) mod tests {
             drops: BTreeMap::from([("malformed".to_owned(), 5), ("unknown".to_owned(), 6)]),
             late: 8,
             flooded: 9,
+            learning_packets: 13,
             passed: 10,
             handover_overtaken: 11,
             learn_us: Latency {
@@ -162,7 +165,7 @@ pub(crate) mod tests {
             json,
             concat!(
                 r#"{"misses":7,"misses_lost":1,"moves":2,"created":3,"refused":{"pinned":4},"#,
-                r#""drops":{"malformed":5,"unknown":6},"late":8,"flooded":9,"passed":10,"handover_overtaken":11,"#,
+                r#""drops":{"malformed":5,"unknown":6},"late":8,"flooded":9,"learning_packets":13,"passed":10,"handover_overtaken":11,"#,
                 r#""learn_us":{"count":2,"p50":80,"p99":95,"max":97},"#,
                 r#""ports":{"c0":{"mode":"native","rx_packets":20,"rx_bytes":2000,"tx_packets":21,"tx_bytes":2100},"#,
                 r#""t0":{"mode":null,"rx_packets":30,"rx_bytes":3000,"tx_packets":31,"tx_bytes":3100}},"#,

@@ -25,6 +25,22 @@ pub enum Request {
     Flows,
     /// The counters.
     Stats,
+    /// Change a binding.
+    Order {
+        /// How.
+        order: Order,
+    },
+    /// What happened.
+    Events {
+        /// Whether to go on as more happens.
+        follow: bool,
+    },
+}
+
+/// What an operator can have done to a binding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum Order {
     /// Put an address at a site.
     Bind {
         /// The address.
@@ -50,11 +66,6 @@ pub enum Request {
     Release {
         /// The address.
         address: VmAddress,
-    },
-    /// What happened.
-    Events {
-        /// Whether to go on as more happens.
-        follow: bool,
     },
 }
 
@@ -97,19 +108,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_flat() {
+    fn requests_read_back() {
+        let order = Order::Bind {
+            address: "10.0.0.5".parse().expect("an address"),
+            site: "dc1".parse().expect("a site"),
+            pinned: true,
+        };
         let envelope = Envelope {
             instance: InstanceName::default(),
-            request: Request::Bind {
-                address: "10.0.0.5".parse().expect("an address"),
-                site: "dc1".parse().expect("a site"),
-                pinned: true,
-            },
+            request: Request::Order { order },
         };
         let json = serde_json::to_string(&envelope).expect("JSON");
         assert_eq!(
             json,
-            r#"{"instance":"default","request":"bind","address":"10.0.0.5","site":"dc1","pinned":true}"#
+            r#"{"instance":"default","request":"order","order":{"verb":"bind","address":"10.0.0.5","site":"dc1","pinned":true}}"#
         );
         assert_eq!(
             serde_json::from_str::<Envelope>(&json).expect("a request"),
@@ -125,8 +137,10 @@ mod tests {
                 .to_string()
         };
         assert!(
-            refused(r#"{"instance":"default","request":"unbind","address":"127.0.0.1"}"#)
-                .contains("loopback")
+            refused(
+                r#"{"instance":"default","request":"order","order":{"verb":"unbind","address":"127.0.0.1"}}"#
+            )
+            .contains("loopback")
         );
         assert!(refused(r#"{"instance":"a/b","request":"flows"}"#).contains("name of an instance"));
         assert!(

@@ -185,6 +185,17 @@ pub enum LogFormat {
     Json,
 }
 
+/// A command's error in a line: what failed, then those of its causes that it does not name itself.
+pub fn error_line(error: &anyhow::Error) -> String {
+    let mut line = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
+}
+
 /// The exit status for a command's error: 2 for wrong usage, else 1.
 pub fn exit_status(error: &anyhow::Error) -> u8 {
     if error.chain().any(|cause| cause.is::<ConfigError>()) {
@@ -268,6 +279,18 @@ mod tests {
             assert_eq!(error.exit_code(), 2, "{line}");
             assert!(error.to_string().contains(why), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn an_error_names_each_cause_once() {
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let error = anyhow::Error::from(denied).context("cannot read x");
+        assert_eq!(error_line(&error), "cannot read x: permission denied");
+        let error = error.context("cannot read x: permission denied; try sudo");
+        assert_eq!(
+            error_line(&error),
+            "cannot read x: permission denied; try sudo"
+        );
     }
 
     #[test]

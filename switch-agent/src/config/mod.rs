@@ -5,13 +5,13 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-use std::{ops::Deref, time::Duration};
+use std::{net::SocketAddr, ops::Deref, path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
 use ipnet::IpNet;
 
 pub use check::ConfigError;
-pub use parse::{AttachmentError, parse_prefix, parse_static};
+pub use parse::{AttachmentError, parse_learn, parse_prefix, parse_static};
 pub use switch_ebpf::abi::DEFAULT_MAX_FLOWS;
 
 use crate::types::{NetworkName, PortName, SiteName, Tpid, Vid, VmAddress};
@@ -45,14 +45,30 @@ pub struct Settings {
     pub quarantine_moves: u32,
     /// The window in which moves are counted.
     pub quarantine_window: Duration,
+    /// A quarantine ends by itself after this; zero: never.
+    pub quarantine_time: Duration,
+    /// Whether an address moves only with the MAC that it is bound for.
+    pub pin_mac: bool,
+    /// Room for so many bindings at each site; none: no limit but [`Settings::max_flows`].
+    pub max_flows_per_site: Option<u32>,
     /// Forget a binding that carried nothing for so long; none: never.
     pub idle_timeout: Option<Duration>,
+    /// Which announcements move all addresses of a MAC.
+    pub move_together: MoveTogether,
+    /// Where the key is that gateways sign learning packets with.
+    pub key_file: Option<PathBuf>,
+    /// Whether unsigned learning packets are refused.
+    pub require_signed: bool,
+    /// Whether learning packets go on to the client.
+    pub pass_learning_packets: bool,
     /// Room for so many bindings; none: [`DEFAULT_MAX_FLOWS`].
     pub max_flows: Option<u32>,
     /// How the programs are attached to the ports.
     pub xdp_mode: XdpMode,
     /// What stays when the agent goes.
     pub on_exit: OnExit,
+    /// Where the counters are served for Prometheus; none: nowhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// The client-side attachment: a port, untagged or with a VLAN of its own.
@@ -77,6 +93,8 @@ pub struct Site {
     pub tpid: Tpid,
     /// The addresses that may be there; empty: all.
     pub allow: Vec<IpNet>,
+    /// Whether new addresses are learned there; none: as everywhere.
+    pub learn: Option<Learn>,
 }
 
 /// Which addresses are learned.
@@ -97,6 +115,18 @@ pub enum Unknown {
     Flood,
     /// Drop and count it
     Drop,
+}
+
+/// Which announcements move all addresses that are bound for the MAC of their sender.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum MoveTogether {
+    /// RARP, which names a MAC and no address
+    #[default]
+    Rarp,
+    /// Also gratuitous ARP, unsolicited neighbour advertisements and learning packets
+    Always,
+    /// None: RARP is ignored
+    Never,
 }
 
 /// How XDP programs are attached.

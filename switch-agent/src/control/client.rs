@@ -9,7 +9,7 @@ use std::{
 
 use super::{DIRECTORY, socket_path};
 use crate::{
-    api::{Envelope, Flow, Request, Response, Stats},
+    api::{Envelope, Flow, Order, Request, Response, Stats},
     types::InstanceName,
 };
 
@@ -136,8 +136,8 @@ impl Client {
     }
 
     /// Has something done.
-    pub fn order(&self, request: Request) -> Result<(), ClientError> {
-        match self.ask(request)?.next() {
+    pub fn order(&self, order: Order) -> Result<(), ClientError> {
+        match self.ask(Request::Order { order })?.next() {
             None => Ok(()),
             Some(Ok(other)) => Err(self.strange(&other)),
             Some(Err(error)) => Err(error),

@@ -16,10 +16,10 @@ use tokio::sync::oneshot;
 use super::{Backend, Client, Journal, serve, socket::bind_socket_in, socket_path};
 use crate::{
     api::{
-        Flow, Stats,
+        Flow, Order, Stats,
         tests::{flow, stats},
     },
-    types::{InstanceName, SiteName, VmAddress},
+    types::InstanceName,
 };
 
 /// A switch that does nothing.
@@ -45,25 +45,19 @@ impl Backend for Fake {
         async { Ok(stats()) }.boxed()
     }
 
-    fn bind(
-        &self,
-        address: VmAddress,
-        site: SiteName,
-        pinned: bool,
-    ) -> BoxFuture<'_, Result<(), String>> {
-        self.note(format!("bind {address} {site} {pinned}"))
-    }
-
-    fn move_(&self, address: VmAddress, site: SiteName) -> BoxFuture<'_, Result<(), String>> {
-        self.note(format!("move {address} {site}"))
-    }
-
-    fn unbind(&self, _: VmAddress) -> BoxFuture<'_, Result<(), String>> {
-        panic!("a request that fails badly")
-    }
-
-    fn release(&self, address: VmAddress) -> BoxFuture<'_, Result<(), String>> {
-        async move { Err(format!("{address} is not quarantined")) }.boxed()
+    fn order(&self, order: Order) -> BoxFuture<'_, Result<(), String>> {
+        match order {
+            Order::Bind {
+                address,
+                site,
+                pinned,
+            } => self.note(format!("bind {address} {site} {pinned}")),
+            Order::Move { address, site } => self.note(format!("move {address} {site}")),
+            Order::Unbind { .. } => panic!("a request that fails badly"),
+            Order::Release { address } => {
+                async move { Err(format!("{address} is not quarantined")) }.boxed()
+            }
+        }
     }
 
     fn journal(&self) -> &Journal {

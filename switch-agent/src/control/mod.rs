@@ -22,8 +22,8 @@ pub use server::serve;
 pub use socket::{ControlSocket, SocketError, bind_socket};
 
 use crate::{
-    api::{Flow, Stats},
-    types::{InstanceName, SiteName, VmAddress},
+    api::{Flow, Order, Stats},
+    types::InstanceName,
 };
 
 /// Where the sockets of all instances are.
@@ -42,22 +42,8 @@ pub trait Backend: Send + Sync + 'static {
     /// The counters.
     fn stats(&self) -> BoxFuture<'_, Result<Stats, String>>;
 
-    /// Puts an address at a site; `pinned`: whatever is heard from elsewhere.
-    fn bind(
-        &self,
-        address: VmAddress,
-        site: SiteName,
-        pinned: bool,
-    ) -> BoxFuture<'_, Result<(), String>>;
-
-    /// Moves a bound address.
-    fn move_(&self, address: VmAddress, site: SiteName) -> BoxFuture<'_, Result<(), String>>;
-
-    /// Forgets an address.
-    fn unbind(&self, address: VmAddress) -> BoxFuture<'_, Result<(), String>>;
-
-    /// Ends a quarantine.
-    fn release(&self, address: VmAddress) -> BoxFuture<'_, Result<(), String>>;
+    /// Changes a binding.
+    fn order(&self, order: Order) -> BoxFuture<'_, Result<(), String>>;
 
     /// What happened.
     fn journal(&self) -> &Journal;

@@ -157,14 +157,7 @@ impl Connection {
                 }
                 Err(message) => Err(message),
             },
-            Request::Bind {
-                address,
-                site,
-                pinned,
-            } => backend.bind(address, site, pinned).await,
-            Request::Move { address, site } => backend.move_(address, site).await,
-            Request::Unbind { address } => backend.unbind(address).await,
-            Request::Release { address } => backend.release(address).await,
+            Request::Order { order } => backend.order(order).await,
             Request::Events { follow: false } => {
                 for event in backend.journal().recent() {
                     self.send(&Response::Event { event }).await?;

@@ -14,10 +14,10 @@ use std::{
 use super::{fake::Running, socket::bind_socket_in, *};
 use crate::{
     api::{
-        Event, EventKind, Request, Response,
+        Event, EventKind, Order, Response,
         tests::{flow, stats},
     },
-    types::NetworkName,
+    types::{NetworkName, SiteName, VmAddress},
 };
 
 fn event(n: u32) -> Event {
@@ -67,14 +67,14 @@ fn questions_are_answered() {
 fn orders_are_carried_out_or_refused_with_the_reason() {
     let running = Running::start();
     let client = running.client();
-    let bind = Request::Bind {
+    let bind = Order::Bind {
         address: address("10.0.0.5"),
         site: site("dc1"),
         pinned: true,
     };
     client.order(bind).expect("bound");
     client
-        .order(Request::Move {
+        .order(Order::Move {
             address: address("fd00::5"),
             site: site("dc2"),
         })
@@ -84,7 +84,7 @@ fn orders_are_carried_out_or_refused_with_the_reason() {
         ["bind 10.0.0.5 dc1 true", "move fd00::5 dc2"]
     );
     let error = client
-        .order(Request::Release {
+        .order(Order::Release {
             address: address("10.0.0.5"),
         })
         .expect_err("refused");
@@ -96,7 +96,7 @@ fn a_panic_behind_a_request_ends_that_request_only() {
     let mut running = Running::start();
     let error = running
         .client()
-        .order(Request::Unbind {
+        .order(Order::Unbind {
             address: address("10.0.0.5"),
         })
         .expect_err("cut off");
@@ -180,7 +180,8 @@ fn bad_requests_get_an_error_each() {
             "the request has no end",
         ),
         (
-            b"{\"instance\":\"default\",\"request\":\"unbind\",\"address\":\"::\"}\n",
+            br#"{"instance":"default","request":"order","order":{"verb":"unbind","address":"::"}}
+"#,
             ":: cannot be a virtual machine's address",
         ),
         (

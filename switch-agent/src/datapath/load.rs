@@ -4,9 +4,9 @@ use std::path::Path;
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
-    maps::{Array, Map, MapData, MapError},
+    maps::{Array, Map, MapData, MapError, MapInfo},
     programs::{
-        Xdp, XdpMode,
+        ProgramError, RawTracePoint, Xdp, XdpMode,
         links::{FdLink, LinkError, PinnedLink},
         xdp::XdpLink,
     },
@@ -20,6 +20,11 @@ static SWITCH: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/switch"
 
 /// Name of the program of every port.
 const SWITCH_PROGRAM: &str = "switch";
+/// The programs that hear what became of redirected frames, and at which tracepoint.
+const EGRESS_PROGRAMS: [(&str, &str); 2] = [
+    ("egress_flushed", "xdp_devmap_xmit"),
+    ("egress_refused", "xdp_redirect_err"),
+];
 
 /// The loaded programs. The kernel keeps what is attached when this is dropped.
 pub struct Programs {
@@ -82,12 +87,16 @@ impl Programs {
             loader.map_max_entries(map, max_flows);
         }
         let mut switch = loader.load(SWITCH)?;
-        xdp(&mut switch, SWITCH_PROGRAM)?
-            .load()
-            .map_err(|source| DatapathError::Program {
-                program: SWITCH_PROGRAM,
-                source,
-            })?;
+        xdp(&mut switch)?.load().map_err(program_error)?;
+        for (program, tracepoint) in EGRESS_PROGRAMS {
+            if let Err(error) = hear(&mut switch, pins, program, tracepoint) {
+                tracing::warn!(
+                    reason = reason(&error),
+                    "cannot attach to tracepoint {tracepoint}: frames that a port does not take are \
+                     not counted"
+                );
+            }
+        }
         if !adopted {
             // Last of all, for it says that the maps are whole.
             write_meta(pins, max_flows)?;
@@ -110,17 +119,12 @@ impl Programs {
     ) -> Result<Attached, DatapathError> {
         let name = || port.as_str().to_owned();
         let pin = pins.link(port);
-        let program = xdp(&mut self.switch, SWITCH_PROGRAM)?;
+        let program = xdp(&mut self.switch)?;
         if let Some(attached) = adopt(program, &pin, port, link)? {
             return Ok(attached);
         }
         let (id, mode) = attach(program, port, link, mode)?;
-        let owned = program
-            .take_link(id)
-            .map_err(|source| DatapathError::Program {
-                program: SWITCH_PROGRAM,
-                source,
-            })?;
+        let owned = program.take_link(id).map_err(program_error)?;
         let owned: FdLink = owned.try_into().map_err(|source| DatapathError::Link {
             verb: "own",
             port: name(),
@@ -137,12 +141,53 @@ impl Programs {
     }
 }
 
-fn xdp<'a>(object: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, DatapathError> {
-    let program = object.program_mut(name).ok_or(DatapathError::NotBuilt)?;
-    program.try_into().map_err(|source| DatapathError::Program {
-        program: name,
+fn xdp(object: &mut Ebpf) -> Result<&mut Xdp, DatapathError> {
+    let program = object
+        .program_mut(SWITCH_PROGRAM)
+        .ok_or(DatapathError::NotBuilt)?;
+    program.try_into().map_err(program_error)
+}
+
+fn program_error(source: ProgramError) -> DatapathError {
+    DatapathError::Program {
+        program: SWITCH_PROGRAM,
         source,
-    })
+    }
+}
+
+/// Attaches a program to a tracepoint, and has it take the place of a former run's. For a moment both
+/// are there, which counts nothing twice: what one has counted is not outstanding for the other.
+fn hear(
+    object: &mut Ebpf,
+    pins: &Pins,
+    name: &str,
+    tracepoint: &'static str,
+) -> Result<(), EgressError> {
+    let program = object.program_mut(name).ok_or(EgressError::Missing)?;
+    let program: &mut RawTracePoint = program.try_into()?;
+    program.load()?;
+    let id = program.attach(tracepoint)?;
+    let link: FdLink = program.take_link(id)?.into();
+    let pin = pins.tracepoint(tracepoint);
+    match std::fs::remove_file(&pin) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error)?,
+        _ => {}
+    }
+    link.pin(&pin)?;
+    Ok(())
+}
+
+/// Why it is not heard what becomes of redirected frames.
+#[derive(Debug, thiserror::Error)]
+enum EgressError {
+    #[error("the object has no such program")]
+    Missing,
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+    #[error(transparent)]
+    Pin(#[from] aya::pin::PinError),
 }
 
 fn write_meta(pins: &Pins, max_flows: u32) -> Result<(), DatapathError> {
@@ -150,6 +195,7 @@ fn write_meta(pins: &Pins, max_flows: u32) -> Result<(), DatapathError> {
         map: names::META,
         source,
     };
+    let egress = MapInfo::from_pin(pins.map(names::EGRESS)).map_err(error)?;
     let data = MapData::from_pin(pins.map(names::META)).map_err(error)?;
     let mut meta: Array<MapData, Meta> = Array::try_from(Map::Array(data)).map_err(error)?;
     meta.set(
@@ -157,6 +203,8 @@ fn write_meta(pins: &Pins, max_flows: u32) -> Result<(), DatapathError> {
         Meta {
             layout: LAYOUT_VERSION,
             max_flows,
+            egress_map: egress.id(),
+            reserved: 0,
         },
         0,
     )
@@ -199,19 +247,9 @@ fn adopt(
         _ => MODE_NATIVE,
     };
     let owned = XdpLink::try_from(owned).map_err(|source: LinkError| error("own", source))?;
-    let id = program
-        .attach_to_link(owned)
-        .map_err(|source| DatapathError::Program {
-            program: SWITCH_PROGRAM,
-            source,
-        })?;
+    let id = program.attach_to_link(owned).map_err(program_error)?;
     // The pin keeps the link; forgetting ours must not detach it.
-    let owned = program
-        .take_link(id)
-        .map_err(|source| DatapathError::Program {
-            program: SWITCH_PROGRAM,
-            source,
-        })?;
+    let owned = program.take_link(id).map_err(program_error)?;
     drop(FdLink::try_from(owned).map_err(|source| error("own", source))?);
     Ok(Some(Attached {
         mode,
@@ -225,7 +263,7 @@ fn attach(
     link: &Link,
     mode: config::XdpMode,
 ) -> Result<(aya::programs::xdp::XdpLinkId, u16), DatapathError> {
-    let failed = |mode, source: aya::programs::ProgramError, hint| DatapathError::Attach {
+    let failed = |mode, source: ProgramError, hint| DatapathError::Attach {
         port: port.as_str().to_owned(),
         mode,
         reason: reason(&source),

@@ -61,13 +61,23 @@ impl Pins {
     /// The pin of a port's link.
     pub fn link(&self, port: &PortName) -> PathBuf {
         // bpffs refuses names with a dot in them, which a VLAN-like port name may have.
-        self.links().join(port.as_str().replace('.', "!"))
+        let name = port.as_str().replace('%', "%25").replace('.', "%2e");
+        self.links().join(name)
+    }
+
+    /// The pin of a tracepoint's link.
+    pub fn tracepoint(&self, name: &str) -> PathBuf {
+        self.tracepoints().join(name)
+    }
+
+    fn tracepoints(&self) -> PathBuf {
+        self.directory.join("tracepoints")
     }
 
     /// Makes the directories, and mounts bpffs where nobody has.
     pub fn create(&self) -> Result<(), DatapathError> {
         mount_bpffs()?;
-        for directory in [self.maps(), self.links()] {
+        for directory in [self.maps(), self.links(), self.tracepoints()] {
             fs::create_dir_all(&directory).map_err(|source| DatapathError::Pins {
                 verb: "create",
                 path: directory,

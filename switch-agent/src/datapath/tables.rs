@@ -5,7 +5,7 @@ use aya::{
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
 };
 use switch_ebpf::abi::{
-    Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded,
+    Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded, Gateway,
     LAYOUT_VERSION, Label, Leg, Meta, Network, Port, Traffic, names,
 };
 
@@ -25,11 +25,13 @@ pub struct Tables {
     flow_traffic: PerCpuArray<MapData, FlowTraffic>,
     queued: Array<MapData, u64>,
     traffic: PerCpuArray<MapData, Traffic>,
+    runs: PerCpuArray<MapData, u64>,
     drops: PerCpuArray<MapData, u64>,
     counters: PerCpuArray<MapData, u64>,
+    gateways: HashMap<MapData, u32, Gateway>,
     heartbeat: Array<MapData, u64>,
     agent: Array<MapData, u64>,
-    agent_flows: Array<MapData, Forwarded>,
+    agent_flows: Array<MapData, FlowTraffic>,
     agent_traffic: Array<MapData, Forwarded>,
 }
 
@@ -61,8 +63,10 @@ impl Tables {
             flow_traffic: open!(pins, names::FLOW_TRAFFIC, PerCpuArray),
             queued: open!(pins, names::QUEUED, Array),
             traffic: open!(pins, names::TRAFFIC, PerCpuArray),
+            runs: open!(pins, names::RUNS, PerCpuArray),
             drops: open!(pins, names::DROPS, PerCpuArray),
             counters: open!(pins, names::COUNTERS, PerCpuArray),
+            gateways: open!(pins, names::GATEWAYS, HashMap),
             heartbeat: open!(pins, names::HEARTBEAT, Array),
             agent: open!(pins, names::AGENT, Array),
             agent_flows: open!(pins, names::AGENT_FLOWS, Array),
@@ -101,27 +105,17 @@ impl Tables {
         let zeroes = vec![FlowTraffic::default(); cpus];
         let zeroes = aya::maps::PerCpuValues::try_from(zeroes)?;
         self.flow_traffic.set(slot, zeroes, 0)?;
-        self.agent_flows.set(slot, Forwarded::default(), 0)
+        self.agent_flows.set(slot, FlowTraffic::default(), 0)
     }
 
     /// A binding's traffic, over all CPUs and the agent.
     pub fn flow_traffic(&self, slot: u32) -> Result<FlowTraffic, MapError> {
         let agent = self.agent_flows.get(&slot, 0)?;
-        let start = FlowTraffic {
-            down_packets: agent.packets,
-            down_bytes: agent.bytes,
-            ..FlowTraffic::default()
-        };
         Ok(self
             .flow_traffic
             .get(&slot, 0)?
             .iter()
-            .fold(start, |sum, cpu| FlowTraffic {
-                up_packets: sum.up_packets + cpu.up_packets,
-                up_bytes: sum.up_bytes + cpu.up_bytes,
-                down_packets: sum.down_packets + cpu.down_packets,
-                down_bytes: sum.down_bytes + cpu.down_bytes,
-            }))
+            .fold(agent, |sum, cpu| together(&sum, cpu)))
     }
 
     /// How many frames have ever queued up under a slot.
@@ -129,9 +123,9 @@ impl Tables {
         self.queued.get(&slot, 0)
     }
 
-    /// An attachment's traffic on every CPU.
-    pub fn traffic_by_cpu(&self, index: u32) -> Result<Vec<Traffic>, MapError> {
-        Ok(self.traffic.get(&index, 0)?.to_vec())
+    /// For each CPU how often its program has begun or ended: odd while it runs.
+    pub fn runs(&self) -> Result<Vec<u64>, MapError> {
+        Ok(self.runs.get(&0, 0)?.to_vec())
     }
 
     /// An attachment's traffic, over all CPUs and the agent.
@@ -151,7 +145,6 @@ impl Tables {
                 rx_bytes: sum.rx_bytes + cpu.rx_bytes,
                 tx_packets: sum.tx_packets + cpu.tx_packets,
                 tx_bytes: sum.tx_bytes + cpu.tx_bytes,
-                done: sum.done + cpu.done,
             }))
     }
 
@@ -176,8 +169,8 @@ impl Tables {
     }
 
     /// Adds frames that the agent sent for a binding.
-    pub fn add_agent_flow(&mut self, slot: u32, sent: Forwarded) -> Result<(), MapError> {
-        add(&mut self.agent_flows, slot, |sum| plus(sum, sent))
+    pub fn add_agent_flow(&mut self, slot: u32, sent: &FlowTraffic) -> Result<(), MapError> {
+        add(&mut self.agent_flows, slot, |sum| together(&sum, sent))
     }
 
     /// Adds frames that the agent sent out of an attachment.
@@ -185,9 +178,36 @@ impl Tables {
         add(&mut self.agent_traffic, index, |sum| plus(sum, sent))
     }
 
+    /// What is known of a gateway.
+    pub fn gateway(&self, id: u32) -> Result<Option<Gateway>, MapError> {
+        found(self.gateways.get(&id, 0))
+    }
+
+    /// How many gateways are known.
+    pub fn gateways(&self) -> Result<usize, MapError> {
+        self.gateways
+            .keys()
+            .try_fold(0, |count, key| key.map(|_| count + 1))
+    }
+
+    /// Keeps what is known of a gateway.
+    pub fn set_gateway(&mut self, id: u32, gateway: &Gateway) -> Result<(), MapError> {
+        self.gateways.insert(id, gateway, 0)
+    }
+
     /// Says that the agent lives, for the datapath to hear.
     pub fn set_heartbeat(&mut self, now_ns: u64) -> Result<(), MapError> {
         self.heartbeat.set(0, now_ns, 0)
+    }
+}
+
+fn together(a: &FlowTraffic, b: &FlowTraffic) -> FlowTraffic {
+    FlowTraffic {
+        up_packets: a.up_packets + b.up_packets,
+        up_bytes: a.up_bytes + b.up_bytes,
+        down_packets: a.down_packets + b.down_packets,
+        down_bytes: a.down_bytes + b.down_bytes,
+        down_last_ns: a.down_last_ns.max(b.down_last_ns),
     }
 }
 

@@ -196,7 +196,7 @@ fn attachment(
         site,
         traffic: leg.traffic,
         mac: port.link.mac,
-        reserved: [0; 2],
+        mode: port.mode,
     };
     (key, value)
 }

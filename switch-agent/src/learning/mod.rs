@@ -3,11 +3,18 @@
 //! One thread owns all of it and is the only one that writes bindings, so that there is nothing to
 //! lock. Others reach it through [`Handle`].
 
+mod announce;
+mod decide;
+mod flow_table;
+mod gateways;
 mod handover;
+mod idle;
 mod learner;
 mod operator;
 mod outbox;
+mod quarantine;
 mod record;
+mod refusals;
 mod slots;
 
 use std::{
@@ -20,14 +27,15 @@ use std::{
 };
 
 use aya::maps::{MapData, MapError, RingBuf};
+pub use gateways::Trust;
 use nix::sys::eventfd::{EfdFlags, EventFd};
-pub use operator::Order;
 pub use record::Record;
 use switch_ebpf::rule::{Learn, Policy};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::{
+    api::Order,
     config::{self, Config, nanoseconds},
     datapath::{Tables, Topology},
     net::packet::SendError,
@@ -96,6 +104,7 @@ impl Handle {
 /// Starts the learner's thread. It ends with [`Handle::stop`] or with an error.
 pub fn start(
     config: &Config,
+    trust: Trust,
     topology: Topology,
     tables: Tables,
     misses: RingBuf<MapData>,
@@ -114,7 +123,7 @@ pub fn start(
         wake: Arc::new(wake),
         stop: Arc::default(),
     };
-    let mut learner = learner::Learner::new(config, topology, tables, misses, record)?;
+    let mut learner = learner::Learner::new(config, trust, topology, tables, misses, record)?;
     let inside = handle.clone();
     let thread = thread::Builder::new()
         .name("learner".to_owned())
@@ -123,16 +132,24 @@ pub fn start(
     Ok((handle, thread))
 }
 
+impl From<config::Learn> for Learn {
+    fn from(learn: config::Learn) -> Self {
+        match learn {
+            config::Learn::Auto => Self::Auto,
+            config::Learn::MovesOnly => Self::MovesOnly,
+        }
+    }
+}
+
 /// The rule's policy in a configuration.
 fn policy(config: &Config) -> Policy {
     Policy {
-        learn: match config.learn {
-            config::Learn::Auto => Learn::Auto,
-            config::Learn::MovesOnly => Learn::MovesOnly,
-        },
+        learn: config.learn.into(),
         hold_down_data_ns: nanoseconds(config.hold_down_data),
         hold_down_announce_ns: nanoseconds(config.hold_down_announce),
         quarantine_moves: config.quarantine_moves,
         quarantine_window_ns: nanoseconds(config.quarantine_window),
+        quarantine_ns: nanoseconds(config.quarantine_time),
+        pin_mac: config.pin_mac,
     }
 }

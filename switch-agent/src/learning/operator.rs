@@ -1,47 +1,19 @@
 //! The operator's hand: what is done to a binding by order instead of by evidence.
 
 use switch_ebpf::{
-    abi::{BindingKey, STATE_LEARNED, STATE_QUARANTINED, STATE_STATIC},
+    abi::{Binding, BindingKey, PHASE_SETTLED, STATE_LEARNED, STATE_QUARANTINED, STATE_STATIC},
     frame::Address,
     rule,
 };
 
-use super::{LearnError, learner::Learner};
+use super::{
+    LearnError,
+    learner::{Learner, now_ns},
+};
 use crate::{
-    api::{Event, EventKind, Evidence},
+    api::{EventKind, Evidence, Order},
     types::{SiteName, VmAddress},
 };
-
-/// An order.
-#[derive(Clone, Debug)]
-pub enum Order {
-    /// Bind an address that is not bound yet.
-    Bind {
-        /// The address.
-        address: VmAddress,
-        /// Where it is.
-        site: SiteName,
-        /// Whether evidence may move it.
-        pinned: bool,
-    },
-    /// Put a bound address at another site.
-    Move {
-        /// The address.
-        address: VmAddress,
-        /// Where it is now.
-        site: SiteName,
-    },
-    /// Forget an address.
-    Unbind {
-        /// The address.
-        address: VmAddress,
-    },
-    /// End a quarantine.
-    Release {
-        /// The address.
-        address: VmAddress,
-    },
-}
 
 /// Why an order was not carried out: the operator's mistake, or a failure of ours.
 enum No {
@@ -74,6 +46,67 @@ impl Learner {
         })
     }
 
+    /// A binding of a former run: its site may be gone, its handover may not be over.
+    pub(super) fn adopt(&mut self, key: &BindingKey, binding: &Binding) -> Result<(), LearnError> {
+        if self.topology.site_by_id(binding.site).is_none() {
+            self.flows.remove(key, binding)?;
+            self.note(
+                EventKind::Removed,
+                key,
+                (None, None),
+                Some("its site is gone"),
+            );
+            return Ok(());
+        }
+        if binding.state == STATE_QUARANTINED {
+            self.quarantines.add(binding, self.policy.quarantine_ns);
+        }
+        if binding.phase != PHASE_SETTLED {
+            self.flows.hand_over(key, *binding)?;
+        }
+        Ok(())
+    }
+
+    /// A static binding of the configuration.
+    pub(super) fn bind_static(
+        &mut self,
+        address: VmAddress,
+        name: &SiteName,
+    ) -> Result<(), LearnError> {
+        // The configuration was checked: the site is there.
+        let Some(site) = self.topology.site(name).map(|entry| entry.id) else {
+            return Ok(());
+        };
+        let key = self.key(address);
+        let pinned = |binding| Binding {
+            state: STATE_STATIC,
+            ..binding
+        };
+        match self.flows.get(&key)? {
+            Some(binding) if binding.site == site => self.flows.replace(&key, &pinned(binding))?,
+            Some(binding) => {
+                let moved = rule::moved_by_operator(&binding, site, now_ns()?);
+                self.flows.relocate(&key, pinned(moved))?;
+                self.note(
+                    EventKind::Moved,
+                    &key,
+                    (Some(binding.site), Some(site)),
+                    None,
+                );
+            }
+            None => {
+                let now_ns = now_ns()?;
+                let made = |slot| pinned(rule::created(site, slot, now_ns, [0; 6]));
+                if self.flows.create(&key, made)?.is_none() {
+                    tracing::warn!(%address, "the flow table is full: the static address is not bound");
+                    return Ok(());
+                }
+                self.note(EventKind::Created, &key, (None, Some(site)), None);
+            }
+        }
+        Ok(())
+    }
+
     fn key(&self, address: VmAddress) -> BindingKey {
         BindingKey {
             network: self.topology.network,
@@ -99,95 +132,96 @@ impl Learner {
             })
     }
 
-    fn not_bound(address: VmAddress) -> No {
-        No::Refused(format!("{address} is not bound; `bind` binds it"))
+    fn bound(&self, key: &BindingKey, address: VmAddress) -> Result<Binding, No> {
+        let binding = self.flows.get(key)?;
+        binding.ok_or_else(|| No::Refused(format!("{address} is not bound; `bind` binds it")))
     }
 
     fn bind(&mut self, address: VmAddress, name: &SiteName, pinned: bool) -> Result<(), No> {
         let (key, site) = (self.key(address), self.site_id(name)?);
         let state = if pinned { STATE_STATIC } else { STATE_LEARNED };
-        if let Some(mut binding) = self.tables.binding(&key)? {
+        if let Some(mut binding) = self.flows.get(&key)? {
             if binding.site != site {
                 let at = self
-                    .site_name(binding.site)
-                    .map_or_else(String::new, |s| s.to_string());
+                    .topology
+                    .site_by_id(binding.site)
+                    .map_or_else(String::new, |entry| entry.site.name.to_string());
                 return Err(No::Refused(format!(
                     "{address} is bound to {at}; `move` moves it, `unbind` forgets it"
                 )));
             }
             // Where it is already: only whether it is pinned may change.
             binding.state = state;
-            return Ok(self.tables.set_binding(&key, &binding)?);
+            return Ok(self.flows.replace(&key, &binding)?);
         }
-        let Some(slot) = self.slots.take() else {
-            let max = self.tables.max_flows()?;
+        let now_ns = now_ns()?;
+        let made = |slot| Binding {
+            state,
+            ..rule::created(site, slot, now_ns, [0; 6])
+        };
+        if self.flows.create(&key, made)?.is_none() {
+            let max = self.flows.slots();
             return Err(No::Refused(format!(
                 "the flow table is full ({max} bindings); `unbind` some, or start with a larger \
                  --max-flows after `detach`"
             )));
-        };
-        let mut binding = rule::created(site, slot, self.now_ns()?, [0; 6]);
-        binding.state = state;
-        self.create(&key, binding)?;
-        self.note(EventKind::Created, &key, None, Some(site), None);
+        }
+        self.note(EventKind::Created, &key, (None, Some(site)), None);
         Ok(())
     }
 
     fn move_to(&mut self, address: VmAddress, name: &SiteName) -> Result<(), No> {
         let (key, site) = (self.key(address), self.site_id(name)?);
-        let binding = self
-            .tables
-            .binding(&key)?
-            .ok_or_else(|| Self::not_bound(address))?;
+        let binding = self.bound(&key, address)?;
         if binding.site == site {
             return Ok(());
         }
-        let moved = rule::moved_by_operator(&binding, site, self.now_ns()?);
-        self.relocate(&key, moved)?;
-        self.note(EventKind::Moved, &key, Some(binding.site), Some(site), None);
+        let moved = rule::moved_by_operator(&binding, site, now_ns()?);
+        self.flows.relocate(&key, moved)?;
+        self.note(
+            EventKind::Moved,
+            &key,
+            (Some(binding.site), Some(site)),
+            None,
+        );
         Ok(())
     }
 
     fn unbind(&mut self, address: VmAddress) -> Result<(), No> {
         let key = self.key(address);
-        let binding = self
-            .tables
-            .binding(&key)?
-            .ok_or_else(|| Self::not_bound(address))?;
-        self.forget(&key, &binding)?;
-        self.note(EventKind::Removed, &key, Some(binding.site), None, None);
+        let binding = self.bound(&key, address)?;
+        self.flows.remove(&key, &binding)?;
+        self.note(EventKind::Removed, &key, (Some(binding.site), None), None);
         Ok(())
     }
 
     fn release(&mut self, address: VmAddress) -> Result<(), No> {
         let key = self.key(address);
-        let binding = self
-            .tables
-            .binding(&key)?
-            .ok_or_else(|| Self::not_bound(address))?;
+        let binding = self.bound(&key, address)?;
         if binding.state != STATE_QUARANTINED {
             return Err(No::Refused(format!("{address} is not quarantined")));
         }
-        self.tables.set_binding(&key, &rule::released(&binding))?;
-        self.note(EventKind::Released, &key, None, Some(binding.site), None);
+        self.flows.replace(&key, &rule::released(&binding))?;
+        self.note(EventKind::Released, &key, (None, Some(binding.site)), None);
         Ok(())
     }
 
-    /// Notes what an operator did.
-    pub(super) fn note(
+    /// Tells what an operator did.
+    fn note(
         &self,
         kind: EventKind,
         key: &BindingKey,
-        from: Option<u32>,
-        to: Option<u32>,
+        sites: (Option<u32>, Option<u32>),
         reason: Option<&str>,
     ) {
-        self.record.event(Event {
-            from: from.and_then(|site| self.site_name(site)),
-            to: to.and_then(|site| self.site_name(site)),
-            evidence: Some(Evidence::Operator),
-            reason: reason.map(str::to_owned),
-            ..Event::now(kind, self.network.clone(), key.address.into())
-        });
+        self.tell(
+            kind,
+            key.address,
+            Some(Evidence::Operator),
+            sites,
+            |event| {
+                event.reason = reason.map(str::to_owned);
+            },
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aya::maps::MapError;
 use switch_ebpf::{
-    abi::{Forwarded, Leg, agent},
+    abi::{FlowTraffic, Forwarded, Leg, agent},
     frame::{Frame, Retag, retag_into},
 };
 
@@ -23,12 +23,15 @@ struct Waiting {
 struct Waited {
     end: usize,
     traffic: u32,
-    slot: Option<u32>,
+    /// The slot it is counted under, and when it came in.
+    flow: Option<(u32, u64)>,
 }
 
 /// The agent's way out.
 pub struct Outbox {
     ports: BTreeMap<u32, (PacketSocket, Waiting)>,
+    /// Frames too long for their leg, not counted yet.
+    too_big: u64,
 }
 
 impl Outbox {
@@ -42,34 +45,42 @@ impl Outbox {
         };
         Ok(Self {
             ports: ports.iter().map(open).collect::<Result<_, _>>()?,
+            too_big: 0,
         })
     }
 
-    /// Puts a frame in line for a leg, with that leg's tag. `slot` is the binding's that it is
-    /// counted for.
+    /// Puts a frame in line for a leg, with that leg's tag. `flow` is the slot of the binding that
+    /// it is counted for, and when it came in.
     pub fn push(
         &mut self,
         bytes: &[u8],
         frame: &Frame,
         own_tag: bool,
         leg: &Leg,
-        slot: Option<u32>,
+        flow: Option<(u32, u64)>,
     ) {
         let Some((_, waiting)) = self.ports.get_mut(&leg.port) else {
             return;
         };
         let change = Retag::between(frame.outer, own_tag, leg.tag());
+        if bytes.len().wrapping_add_signed(change.growth()) > leg.max_frame as usize {
+            self.too_big += 1;
+            return;
+        }
         retag_into(bytes, change, &mut waiting.bytes);
         waiting.frames.push(Waited {
             end: waiting.bytes.len(),
             traffic: leg.traffic,
-            slot,
+            flow,
         });
     }
 
     /// Sends everything, and counts what left in `tables`. Returns the first failure of each port.
     pub fn flush(&mut self, tables: &mut Tables) -> Result<Vec<SendError>, MapError> {
         let mut errors = Vec::new();
+        if self.too_big > 0 {
+            tables.add_agent(agent::UNDELIVERED, std::mem::take(&mut self.too_big))?;
+        }
         for (socket, waiting) in self
             .ports
             .values_mut()
@@ -99,26 +110,26 @@ impl Outbox {
 /// Adds up the first `sent` frames, so that each counter is written once a batch.
 fn count(tables: &mut Tables, frames: &[Waited], sent: usize) -> Result<(), MapError> {
     let mut by_traffic: HashMap<u32, Forwarded> = HashMap::new();
-    let mut by_slot: HashMap<u32, Forwarded> = HashMap::new();
+    let mut by_slot: HashMap<u32, FlowTraffic> = HashMap::new();
     let mut start = 0;
     for frame in frames.iter().take(sent) {
         let bytes = (frame.end - start) as u64;
         start = frame.end;
-        let places = [
-            Some((&mut by_traffic, frame.traffic)),
-            frame.slot.map(|s| (&mut by_slot, s)),
-        ];
-        for (sums, index) in places.into_iter().flatten() {
-            let sum = sums.entry(index).or_default();
-            sum.packets += 1;
-            sum.bytes += bytes;
+        let sum = by_traffic.entry(frame.traffic).or_default();
+        sum.packets += 1;
+        sum.bytes += bytes;
+        if let Some((slot, time_ns)) = frame.flow {
+            let sum = by_slot.entry(slot).or_default();
+            sum.down_packets += 1;
+            sum.down_bytes += bytes;
+            sum.down_last_ns = sum.down_last_ns.max(time_ns);
         }
     }
     for (index, sum) in by_traffic {
         tables.add_agent_traffic(index, sum)?;
     }
     for (slot, sum) in by_slot {
-        tables.add_agent_flow(slot, sum)?;
+        tables.add_agent_flow(slot, &sum)?;
     }
     Ok(())
 }

@@ -1,51 +1,122 @@
-//! Which places of the counters are free.
+//! Which places of the counters are free, and whose the others are.
+
+use switch_ebpf::abi::BindingKey;
+
+/// Whose a slot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The binding's key.
+    pub key: BindingKey,
+    /// The MAC of its last evidence, zero if there was none.
+    pub mac: [u8; 6],
+}
 
 /// Places below a limit, given out one at a time.
 #[derive(Debug)]
 pub struct Slots {
+    owners: Vec<Option<Owner>>,
     free: Vec<u32>,
 }
 
 impl Slots {
-    /// All places below `limit` but those in `used`.
-    pub fn new(limit: u32, used: impl IntoIterator<Item = u32>) -> Self {
-        let mut taken = vec![false; limit as usize];
-        for slot in used {
-            if let Some(taken) = taken.get_mut(slot as usize) {
-                *taken = true;
+    /// All places below `limit`, of which those in `used` are taken.
+    pub fn new(limit: u32, used: impl IntoIterator<Item = (u32, Owner)>) -> Self {
+        let mut owners = vec![None; limit as usize];
+        for (slot, owner) in used {
+            if let Some(place) = owners.get_mut(slot as usize) {
+                *place = Some(owner);
             }
         }
         // The lowest one last, for it is given out first.
         let free = (0..limit)
             .rev()
-            .filter(|slot| !taken[*slot as usize])
+            .filter(|slot| owners[*slot as usize].is_none())
             .collect();
-        Self { free }
+        Self { owners, free }
     }
 
-    /// A free place.
-    pub fn take(&mut self) -> Option<u32> {
-        self.free.pop()
+    /// A free place, taken.
+    pub fn take(&mut self, owner: Owner) -> Option<u32> {
+        let slot = self.free.pop()?;
+        self.set(slot, owner);
+        Some(slot)
+    }
+
+    /// Changes the owner of a taken place.
+    pub fn set(&mut self, slot: u32, owner: Owner) {
+        if let Some(place) = self.owners.get_mut(slot as usize) {
+            *place = Some(owner);
+        }
     }
 
     /// Gives a place back.
     pub fn give_back(&mut self, slot: u32) {
-        self.free.push(slot);
+        if let Some(place) = self.owners.get_mut(slot as usize)
+            && place.take().is_some()
+        {
+            self.free.push(slot);
+        }
+    }
+
+    /// Whose a place is.
+    pub fn owner(&self, slot: u32) -> Option<Owner> {
+        self.owners.get(slot as usize).copied().flatten()
+    }
+
+    /// The keys bound for a MAC. A walk over memory, not over the map.
+    pub fn of_mac(&self, mac: [u8; 6]) -> Vec<BindingKey> {
+        let owners = self.owners.iter().flatten();
+        owners
+            .filter(|owner| owner.mac == mac)
+            .map(|owner| owner.key)
+            .collect()
+    }
+
+    /// How many places there are.
+    pub fn limit(&self) -> u32 {
+        self.owners.len().try_into().unwrap_or(u32::MAX)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use switch_ebpf::frame::Address;
+
     use super::*;
+
+    fn owner(last: u8) -> Owner {
+        Owner {
+            key: BindingKey {
+                network: 0,
+                address: Address::v4([10, 0, 0, last]),
+            },
+            mac: [2, 0, 0, 0, 0, last % 2],
+        }
+    }
 
     #[test]
     fn each_place_once() {
-        let mut slots = Slots::new(3, [1]);
+        let mut slots = Slots::new(3, [(1, owner(1))]);
         assert_eq!(
-            (slots.take(), slots.take(), slots.take()),
+            (
+                slots.take(owner(2)),
+                slots.take(owner(3)),
+                slots.take(owner(4))
+            ),
             (Some(0), Some(2), None)
         );
         slots.give_back(2);
-        assert_eq!(slots.take(), Some(2));
+        slots.give_back(2);
+        assert_eq!(slots.owner(2), None);
+        assert_eq!(slots.take(owner(5)), Some(2));
+        assert_eq!(slots.take(owner(6)), None);
+    }
+
+    #[test]
+    fn a_mac_has_all_its_addresses() {
+        let slots = Slots::new(8, (1..=4).map(|n| (u32::from(n), owner(n))));
+        let odd: Vec<_> = slots.of_mac([2, 0, 0, 0, 0, 1]);
+        assert_eq!(odd, [owner(1).key, owner(3).key]);
+        assert_eq!(slots.of_mac([2, 9, 9, 9, 9, 9]), []);
     }
 }

@@ -6,8 +6,10 @@
 
 pub mod ethtool;
 pub mod link;
+mod netlink;
 pub mod netns;
 pub mod packet;
+pub mod xdp_features;
 
 #[cfg(test)]
 pub(crate) mod testing;

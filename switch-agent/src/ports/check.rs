@@ -4,6 +4,7 @@ use super::{Port, PortRole, Problem, Warning, features_to_turn_off};
 use crate::net::{
     ethtool::{self, EthtoolError},
     link::{self, Link, LinkError},
+    xdp_features,
 };
 
 /// Bytes of a tag (VLAN_HLEN).
@@ -31,6 +32,19 @@ impl Report {
 #[must_use]
 pub fn check(port: &Port, own_programs: &[u32]) -> Report {
     inspect(port, own_programs).1
+}
+
+/// What stops XDP from forwarding frames to a port, if anything does. Many drivers can only say once
+/// a program is attached.
+///
+/// # Errors
+/// What netlink answers.
+pub fn takes_redirects(link: &Link) -> Result<Option<Problem>, LinkError> {
+    let takes = xdp_features::takes_redirects(link.index, &link.name)?;
+    Ok((takes == Some(false)).then(|| Problem::TakesNoRedirects {
+        port: link.name.clone(),
+        veth: link.kind.as_deref() == Some("veth"),
+    }))
 }
 
 /// [`check`], with the link it looked at if there is one.

@@ -26,7 +26,7 @@ use crate::net::{
     link::{Link, XdpAttached},
 };
 
-pub use check::{Report, check};
+pub use check::{Report, check, takes_redirects};
 pub use kernel::{KernelError, check_kernel, kernel_supported};
 pub use prepare::{Changes, PortError, PreparedPort, Restored, apply, plan, prepare, restore};
 
@@ -116,6 +116,18 @@ pub enum Problem {
         client_mtu: u32,
         /// The least MTU in bytes that will do.
         needed: u32,
+    },
+    /// The kernel drops every frame that is redirected to it.
+    #[error("port {port} takes no frames that XDP forwards to it: {}; or use `--xdp-mode generic`, which is slower", if *veth {
+        "it is a veth, whose other end must have GRO switched on while both ends are up; run `ethtool -K PEER gro off` and then `ethtool -K PEER gro on` for that end"
+    } else {
+        "its driver cannot, or not as it is set up"
+    })]
+    TakesNoRedirects {
+        /// The port.
+        port: String,
+        /// It is one end of a veth pair.
+        veth: bool,
     },
     /// An offload feature is on, harmful, and cannot be turned off; or cannot be read.
     #[error(transparent)]

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::until_closed;
-use crate::{api::Request, cli::BindArgs, control::Client};
+use crate::{api::Order, cli::BindArgs, control::Client};
 
 /// Has the running instance put an address at a site.
 pub fn bind(client: &Client, args: &BindArgs, out: &mut impl Write) -> anyhow::Result<()> {
@@ -12,7 +12,7 @@ pub fn bind(client: &Client, args: &BindArgs, out: &mut impl Write) -> anyhow::R
         site,
         pinned,
     } = args.clone();
-    client.order(Request::Bind {
+    client.order(Order::Bind {
         address,
         site: site.clone(),
         pinned,

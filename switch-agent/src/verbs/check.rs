@@ -8,7 +8,7 @@ use super::until_closed;
 use crate::{
     cli::SwitchArgs,
     datapath::Pins,
-    switch::{check_host, check_ports, wanted_ports},
+    switch::{check_host, check_ports, trust, wanted_ports},
     types::InstanceName,
 };
 
@@ -20,6 +20,7 @@ pub fn check(
 ) -> anyhow::Result<()> {
     let config = args.config()?;
     let mut problems: Vec<String> = check_host().err().iter().map(ToString::to_string).collect();
+    problems.extend(trust(&config).err().iter().map(ToString::to_string));
     let mut warnings = Vec::new();
     let ports = wanted_ports(&config);
     problems.extend(check_ports(&ports, &Pins::of(instance).programs(), |w| {

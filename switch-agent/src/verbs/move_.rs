@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use super::until_closed;
-use crate::{api::Request, cli::MoveArgs, control::Client};
+use crate::{api::Order, cli::MoveArgs, control::Client};
 
 /// Has the running instance move an address.
 pub fn move_(client: &Client, args: &MoveArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let MoveArgs { address, site } = args.clone();
-    client.order(Request::Move {
+    client.order(Order::Move {
         address,
         site: site.clone(),
     })?;

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::Notify,
+    task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::SwitchArgs,
     config::OnExit,
     control::{bind_socket, serve},
+    metrics,
     net::link::{self, LinkEvent},
     switch::{Switch, WATCH},
     types::InstanceName,
@@ -32,15 +34,26 @@ pub fn run(instance: &InstanceName, args: SwitchArgs) -> anyhow::Result<()> {
             signal(SignalKind::terminate())?,
         );
         let mut links = link::watch()?;
+        let metrics = match config.metrics {
+            Some(address) => Some(metrics::listen(address).await?),
+            None => None,
+        };
         let mut switch = Switch::start(&config, instance)?;
-        let end = Arc::new(Notify::new());
-        let ended = Arc::clone(&end);
-        let server = serve(
+        let end = CancellationToken::new();
+        let backend = switch.backend()?;
+        let mut servers = JoinSet::new();
+        servers.spawn(serve(
             socket,
-            switch.backend()?,
-            async move { ended.notified().await },
-        );
-        let server = tokio::spawn(server);
+            Arc::clone(&backend),
+            end.clone().cancelled_owned(),
+        ));
+        if let Some(listener) = metrics {
+            servers.spawn(metrics::serve(
+                listener,
+                backend,
+                end.clone().cancelled_owned(),
+            ));
+        }
         tracing::info!(%instance, ports = switch.ports.len(), sites = config.sites.len(), "ready");
 
         let mut watch = tokio::time::interval(WATCH);
@@ -59,8 +72,10 @@ pub fn run(instance: &InstanceName, args: SwitchArgs) -> anyhow::Result<()> {
                 }
             }
         };
-        end.notify_one();
-        server.await.context("the control socket's task")??;
+        end.cancel();
+        while let Some(ended) = servers.join_next().await {
+            ended.context("a server's task")??;
+        }
         // A learner that failed is like an agent that was killed: the datapath goes on, and the
         // next run takes over.
         if failed || config.on_exit == OnExit::Keep {

@@ -51,6 +51,7 @@ fn print_tables(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
         drops,
         late,
         flooded,
+        learning_packets,
         passed,
         handover_overtaken,
         learn_us:
@@ -113,6 +114,7 @@ fn print_tables(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
     row(&"misses lost", misses_lost);
     row(&"late", late);
     row(&"flooded", flooded);
+    row(&"learning packets", learning_packets);
     row(&"passed to the host", passed);
     row(&"handover overtaken", handover_overtaken);
     row(&"learn times measured", count);
@@ -192,6 +194,7 @@ misses                     7
 misses lost                1
 late                       8
 flooded                    9
+learning packets          13
 passed to the host        10
 handover overtaken        11
 learn times measured       2

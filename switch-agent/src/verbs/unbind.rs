@@ -3,11 +3,11 @@
 use std::io::Write;
 
 use super::until_closed;
-use crate::{api::Request, cli::AddressArgs, control::Client};
+use crate::{api::Order, cli::AddressArgs, control::Client};
 
 /// Has the running instance forget an address.
 pub fn unbind(client: &Client, args: &AddressArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let address = args.address;
-    client.order(Request::Unbind { address })?;
+    client.order(Order::Unbind { address })?;
     Ok(until_closed(writeln!(out, "{address} is forgotten"))?)
 }

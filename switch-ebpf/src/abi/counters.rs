@@ -62,8 +62,16 @@ counted! {
         NoLeg = "no-leg",
         /// The driver left no room to push a tag.
         NoHeadroom = "no-headroom",
+        /// The port it was redirected to took no more: its queue is full, or it is going down.
+        EgressFull = "egress-full",
+        /// The port it was redirected to takes no frames: it is down, or its driver cannot.
+        EgressRefused = "egress-refused",
         /// The miss ring was full, so that the agent never saw the frame.
         MissLost = "miss-lost",
+        /// A RARP request or learning packet above the rate limit of its site.
+        AnnounceRate = "announce-rate",
+        /// For every site, but floods had their half of the miss ring full.
+        FloodLost = "flood-lost",
     }
 }
 
@@ -78,6 +86,8 @@ counted! {
         Late = "late",
         /// Frames to every site.
         Flooded = "flooded",
+        /// Learning packets from gateways, handed to the agent.
+        LearningPackets = "learning_packets",
         /// Frames left to the host.
         Passed = "passed",
         /// Frames forwarded past others of their address, because the agent could not take them.

@@ -6,8 +6,14 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub const KIND_UNDECIDED: u32 = 1;
 /// [`MissHeader::kind`]: a frame from a site of a bound address, behind others of that address.
 pub const KIND_QUEUED: u32 = 2;
-/// [`MissHeader::kind`]: a frame from the client for every site, too long for the datapath to copy.
+/// [`MissHeader::kind`]: a frame from the client for every site, which the agent copies.
 pub const KIND_FLOOD: u32 = 3;
+/// [`MissHeader::kind`]: a RARP request from a site, which goes no further.
+pub const KIND_RARP: u32 = 4;
+/// [`MissHeader::kind`]: a [learning packet](crate::learning_packet) from a site.
+pub const KIND_LEARNING: u32 = 5;
+/// [`MissHeader::kind`]: as [`KIND_QUEUED`], but from the site that the address has just left.
+pub const KIND_QUEUED_LATE: u32 = 6;
 
 /// What the datapath knows of a frame that it hands to the agent.
 #[repr(C)]
@@ -15,15 +21,15 @@ pub const KIND_FLOOD: u32 = 3;
 pub struct MissHeader {
     /// When, `CLOCK_MONOTONIC` in nanoseconds, taken before the record's place in the ring.
     pub time_ns: u64,
-    /// For [`KIND_QUEUED`]: the frame's number in its slot's queue, from 1.
+    /// For [`KIND_QUEUED`] and [`KIND_QUEUED_LATE`]: the frame's number in its slot's queue, from 1.
     pub number: u64,
-    /// [`KIND_UNDECIDED`], [`KIND_QUEUED`] or [`KIND_FLOOD`].
+    /// One of the `KIND_` constants.
     pub kind: u32,
     /// The network's id.
     pub network: u32,
     /// The site it came from, [`NO_SITE`](super::NO_SITE) for the client.
     pub site: u32,
-    /// For [`KIND_QUEUED`]: the binding's slot.
+    /// For the same: the binding's slot.
     pub slot: u32,
     /// The frame's length in bytes. The record may be longer.
     pub length: u32,

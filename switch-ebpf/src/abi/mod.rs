@@ -7,13 +7,15 @@ mod counters;
 mod miss;
 
 pub use counters::{Counter, Drop};
-pub use miss::{KIND_FLOOD, KIND_QUEUED, KIND_UNDECIDED, MissHeader};
+pub use miss::{
+    KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP, KIND_UNDECIDED, MissHeader,
+};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-use crate::frame::Address;
+use crate::{frame::Address, limit::Limit, replay::Window};
 
 /// The version of everything in this module. An agent refuses pinned maps of another one.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// The most ports of one switch. A port's index is given by the agent and has nothing to do with
 /// its ifindex.
@@ -22,6 +24,16 @@ pub const MAX_PORTS: u32 = 256;
 pub const MAX_SITES: u32 = 1024;
 /// The most networks of one switch.
 pub const MAX_NETWORKS: u32 = 256;
+/// The most gateways that a switch takes signed learning packets from.
+pub const MAX_GATEWAYS: u32 = 1024;
+/// RARP requests and learning packets from one site: 20 000 a second, and 10 000 at once, which is
+/// what the evacuation of a large host takes.
+pub const ANNOUNCE_LIMIT: Limit = Limit {
+    interval_ns: 50_000,
+    burst_ns: 500_000_000,
+};
+/// Bytes of the miss ring.
+pub const MISS_RING: u32 = 1 << 25;
 /// How many bindings a flow table holds unless it is told otherwise.
 pub const DEFAULT_MAX_FLOWS: u32 = 65_536;
 
@@ -39,6 +51,10 @@ pub mod names {
     pub const NETWORKS: &str = "NETWORKS";
     /// Network id → when the next frame to an unknown station is due (`u64`).
     pub const FLOOD_DUE: &str = "FLOOD_DUE";
+    /// Site id → when its next announcement is due (`u64`): see [`ANNOUNCE_LIMIT`](super::ANNOUNCE_LIMIT).
+    pub const ANNOUNCE_DUE: &str = "ANNOUNCE_DUE";
+    /// A gateway's id (`u32`) → [`Gateway`](super::Gateway).
+    pub const GATEWAYS: &str = "GATEWAYS";
     /// [`BindingKey`](super::BindingKey) → [`Binding`](super::Binding).
     pub const BINDINGS: &str = "BINDINGS";
     /// Slot → [`FlowTraffic`](super::FlowTraffic), per CPU.
@@ -47,6 +63,11 @@ pub mod names {
     pub const QUEUED: &str = "QUEUED";
     /// [`traffic`](super::traffic) index → [`Traffic`](super::Traffic), per CPU.
     pub const TRAFFIC: &str = "TRAFFIC";
+    /// How often the program of a port has begun or ended (`u64`), one per CPU: odd while it runs.
+    /// Where it has changed, no program runs on that CPU any more that had read the maps before.
+    pub const RUNS: &str = "RUNS";
+    /// [`Redirects`](super::Redirects), one, per CPU.
+    pub const REDIRECTS: &str = "REDIRECTS";
     /// [`Drop`](super::Drop) → frames, per CPU.
     pub const DROPS: &str = "DROPS";
     /// [`Counter`](super::Counter) → frames, per CPU.
@@ -59,7 +80,7 @@ pub mod names {
     pub const HEARTBEAT: &str = "HEARTBEAT";
     /// Index of [`agent`](super::agent) → `u64`, counted by the agent.
     pub const AGENT: &str = "AGENT";
-    /// Slot → [`Forwarded`](super::Forwarded), counted by the agent.
+    /// Slot → [`FlowTraffic`](super::FlowTraffic), counted by the agent.
     pub const AGENT_FLOWS: &str = "AGENT_FLOWS";
     /// [`traffic`](super::traffic) index → [`Forwarded`](super::Forwarded), counted by the agent.
     pub const AGENT_TRAFFIC: &str = "AGENT_TRAFFIC";
@@ -70,17 +91,21 @@ pub mod names {
     /// Port index → [`Label`](super::Label).
     pub const PORT_NAMES: &str = "PORT_NAMES";
     /// Every map that is pinned.
-    pub const PINNED: [&str; 21] = [
+    pub const PINNED: [&str; 25] = [
         PORTS,
         EGRESS,
         ATTACHMENTS,
         SITES,
         NETWORKS,
         FLOOD_DUE,
+        ANNOUNCE_DUE,
+        GATEWAYS,
         BINDINGS,
         FLOW_TRAFFIC,
         QUEUED,
         TRAFFIC,
+        RUNS,
+        REDIRECTS,
         DROPS,
         COUNTERS,
         MISSES,
@@ -187,12 +212,24 @@ pub const PHASE_HANDOVER: u32 = 1;
 pub const LEFT_UNKNOWN: u64 = u64::MAX;
 
 shared! {
-    /// What the maps are made for. Written by the agent once.
+    /// What the maps are made for. Written by the agent once, when they are whole.
     pub struct Meta {
         /// [`LAYOUT_VERSION`].
         pub layout: u32,
         /// The flow table's size.
         pub max_flows: u32,
+        /// The kernel's id of the map [`names::EGRESS`].
+        pub egress_map: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// Frames that the programs of one CPU have redirected. Counted by the datapath.
+    pub struct Redirects {
+        /// How many were handed to the kernel.
+        pub handed: u64,
+        /// Of how many the kernel has said what became of them.
+        pub answered: u64,
     }
 
     /// A port. Written by the agent, read for frames that belong to no attachment.
@@ -227,8 +264,8 @@ shared! {
         pub traffic: u32,
         /// The port's own MAC.
         pub mac: [u8; 6],
-        /// Zero.
-        pub reserved: [u8; 2],
+        /// [`MODE_NATIVE`] or [`MODE_GENERIC`]; 0 while the program is not attached yet.
+        pub mode: u16,
     }
 
     /// How a frame leaves for an attachment. Written by the agent.
@@ -291,7 +328,7 @@ shared! {
         pub window_moves: u32,
         /// When it last moved, 0 for never.
         pub moved_at_ns: u64,
-        /// When the first of the counted moves was.
+        /// When the first of the counted moves was; in quarantine: since when it is.
         pub window_start_ns: u64,
         /// When it was created.
         pub created_at_ns: u64,
@@ -301,16 +338,30 @@ shared! {
         pub reserved: [u8; 2],
     }
 
-    /// A binding's traffic on one CPU. Counted by the datapath.
+    /// A gateway that signs its learning packets. Written by the agent.
+    pub struct Gateway {
+        /// The sequence numbers that were there.
+        pub window: Window,
+        /// When its last packet came in, `CLOCK_MONOTONIC` in nanoseconds.
+        pub heard_ns: u64,
+        /// The site that came from.
+        pub site: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// A binding's traffic, on one CPU or through the agent.
     pub struct FlowTraffic {
         /// Frames to the VM.
         pub up_packets: u64,
         /// Their bytes, as they left.
         pub up_bytes: u64,
-        /// Frames from the VM.
+        /// Frames from the VM, late ones left out.
         pub down_packets: u64,
         /// Their bytes, as they left.
         pub down_bytes: u64,
+        /// When the last of them came in, `CLOCK_MONOTONIC_COARSE` in nanoseconds; 0 for never.
+        pub down_last_ns: u64,
     }
 
     /// Frames that the agent sent.
@@ -331,9 +382,6 @@ shared! {
         pub tx_packets: u64,
         /// Their bytes.
         pub tx_bytes: u64,
-        /// Frames of which the program is done. Where this has caught up with a former
-        /// `rx_packets`, no program runs any more that could have read the maps before then.
-        pub done: u64,
     }
 
     /// A name, filled up with zeroes.

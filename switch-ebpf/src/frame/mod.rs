@@ -2,6 +2,7 @@
 
 mod address;
 mod neighbour;
+mod rarp;
 mod read;
 mod tag;
 
@@ -21,10 +22,14 @@ use crate::abi::Drop;
 /// The most tags a frame may have: an attachment's own and two that are carried through.
 pub const MAX_TAGS: usize = 3;
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_ARP: u16 = 0x0806;
-const ETHERTYPE_RARP: u16 = 0x8035;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// Ethertype of IPv4.
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+/// Ethertype of ARP.
+pub const ETHERTYPE_ARP: u16 = 0x0806;
+/// Ethertype of RARP.
+pub const ETHERTYPE_RARP: u16 = 0x8035;
+/// Ethertype of IPv6.
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 /// How a frame speaks for the address of its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

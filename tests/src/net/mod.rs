@@ -2,9 +2,11 @@
 
 pub mod address;
 pub mod bpf;
+pub mod counters;
 pub mod ethtool;
 pub mod link;
 pub mod netlink;
+pub mod pinned;
 pub mod sysctl;
 pub mod tc;
 pub mod veth;

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::{
-    bpf::{Step, When},
+    bpf::{Rule, Step, When},
     tc::{self, Side},
 };
 use crate::Namespace;
@@ -34,16 +34,19 @@ pub(crate) fn quiet(namespace: &Namespace) -> Result<()> {
     Ok(())
 }
 
+/// Reports of multicast groups end at the door: the kernel has no switch for them.
+pub(crate) const fn silence() -> Rule<'static> {
+    (When::HopByHop, &[Step::Drop])
+}
+
 impl Namespace {
     /// Gives an interface IPv6, but not the habit of reporting the multicast groups it is in.
     ///
     /// # Errors
     /// When there is no such interface.
     pub fn enable_ipv6(&self, interface: &str) -> Result<()> {
-        // The kernel has no switch for these reports, so they end at the door, which must be
-        // shut before: tests that count frames want to know all of them.
-        let silence = (When::HopByHop, [Step::Drop].as_slice());
-        tc::attach(self, interface, Side::Egress, &[silence], &[Step::Pass])?;
+        // The door must be shut before: tests that count frames want to know all of them.
+        tc::attach(self, interface, Side::Egress, &[silence()], &[Step::Pass])?;
         self.sysctl(&format!("net/ipv6/conf/{interface}/disable_ipv6"), "0")
     }
 }

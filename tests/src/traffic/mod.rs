@@ -6,4 +6,4 @@ pub mod udp;
 
 pub use report::UdpReport;
 pub use tcp::{Download, Transfer};
-pub use udp::{UdpReceiver, UdpSender, ping};
+pub use udp::{UdpReceiver, UdpSender, ping, stream};

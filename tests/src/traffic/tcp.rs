@@ -2,19 +2,19 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::fd::{AsRawFd, RawFd},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 
-use crate::{Endpoint, namespace::join, poll_until};
+use crate::{Endpoint, lock, namespace::join, poll_until};
 
 /// How long the connection may take, and how long the line may be silent.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,8 +38,19 @@ pub struct Transfer {
 pub struct Download {
     progress: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
+    turn: Arc<Turn>,
+    /// The server's end, which the server closes when it is done.
+    socket: Weak<TcpStream>,
     server: Option<JoinHandle<Result<()>>>,
     client: Option<JoinHandle<Result<Transfer>>>,
+}
+
+/// Whose turn it is: the server's, or somebody's who wants it to stand still.
+#[derive(Debug, Default)]
+struct Turn {
+    /// Whether somebody waits. A mutex alone would go on to the server, which is always faster.
+    wanted: AtomicBool,
+    held: Mutex<()>,
 }
 
 impl Download {
@@ -56,12 +67,22 @@ impl Download {
     ) -> Result<Self> {
         let listener = server.listen()?;
         let stream = client.connect(server.addr, PATIENCE)?;
+        // The client has connected already, so this does not wait.
+        let (socket, _) = listener
+            .accept()
+            .context("accept the client of a download")?;
+        if let Some(rate) = rate {
+            limit(socket.as_raw_fd(), rate).context("limit the rate of a download")?;
+        }
         let progress = Arc::new(AtomicU64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let turn = Arc::new(Turn::default());
+        let socket = Arc::new(socket);
+        let watched = Arc::downgrade(&socket);
+        let (stopped, awaited) = (Arc::clone(&stop), Arc::clone(&turn));
         let server = server
             .ns
-            .spawn(move || serve(&listener, bytes, rate, &stopped))?;
+            .spawn(move || serve(&socket, bytes, &awaited, &stopped))?;
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&progress));
         let client = client
             .ns
@@ -69,6 +90,8 @@ impl Download {
         Ok(Self {
             progress,
             stop,
+            turn,
+            socket: watched,
             server: Some(server),
             client: Some(client),
         })
@@ -88,6 +111,26 @@ impl Download {
         let what = format!("{bytes} bytes of a TCP download");
         poll_until(timeout, &what, || (self.progress() >= bytes).then_some(()))
             .with_context(|| format!("{} bytes arrived", self.progress()))
+    }
+
+    /// Holds the server for as long as the guard lives, as a paused guest sends nothing. What it
+    /// has sent has been acknowledged when this returns, so TCP has nothing to send again either.
+    ///
+    /// # Errors
+    /// When the acknowledgement does not come.
+    pub fn pause(&self) -> Result<MutexGuard<'_, ()>> {
+        self.turn.wanted.store(true, Ordering::Relaxed);
+        let held = lock(&self.turn.held);
+        self.turn.wanted.store(false, Ordering::Relaxed);
+        poll_until(PATIENCE, "a paused download to be acknowledged", || {
+            let waiting = self.socket.upgrade().map(|socket| unacknowledged(&socket));
+            match waiting {
+                Some(Ok(1..)) => None,
+                Some(Err(error)) => Some(Err(error).context("ask TCP what it has in store")),
+                Some(Ok(_)) | None => Some(Ok(())),
+            }
+        })??;
+        Ok(held)
     }
 
     /// Waits for the end of the download.
@@ -157,20 +200,18 @@ fn position(byte: u64) -> usize {
     (byte % PERIOD as u64) as usize
 }
 
-fn serve(listener: &TcpListener, bytes: u64, rate: Option<u64>, stop: &AtomicBool) -> Result<()> {
-    // The client has connected already, so this does not wait.
-    let (mut stream, _) = listener
-        .accept()
-        .context("accept the client of a download")?;
-    if let Some(rate) = rate {
-        limit(stream.as_raw_fd(), rate).context("limit the rate of a download")?;
-    }
+fn serve(mut stream: &TcpStream, bytes: u64, turn: &Turn, stop: &AtomicBool) -> Result<()> {
     stream
         .set_write_timeout(Some(PATIENCE))
         .context("set a write timeout")?;
     let pattern = pattern();
     let mut sent = 0;
     while sent < bytes && !stop.load(Ordering::Relaxed) {
+        if turn.wanted.load(Ordering::Relaxed) {
+            thread::yield_now();
+            continue;
+        }
+        let _held = lock(&turn.held);
         let at = position(sent);
         let length = usize::try_from(bytes - sent)?.min(CHUNK);
         match stream.write(&pattern[at..at + length]) {
@@ -183,6 +224,17 @@ fn serve(listener: &TcpListener, bytes: u64, rate: Option<u64>, stop: &AtomicBoo
         }
     }
     Ok(())
+}
+
+/// How many bytes TCP has yet to send, or may have to send again.
+fn unacknowledged(socket: &TcpStream) -> std::io::Result<libc::c_int> {
+    let mut bytes = 0;
+    // SIOCOUTQ has the number of TIOCOUTQ.
+    // SAFETY: the kernel writes an int to `bytes`, which outlives the call.
+    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) } {
+        0 => Ok(bytes),
+        _ => Err(std::io::Error::last_os_error()),
+    }
 }
 
 /// Lets TCP itself pace the connection.

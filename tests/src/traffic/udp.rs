@@ -158,6 +158,14 @@ impl UdpReceiver {
         lock(&self.arrivals).len() as u64
     }
 
+    /// When the first packet of this number or a higher one arrived, if one has.
+    #[must_use]
+    pub fn arrival_from(&self, number: u64) -> Option<Instant> {
+        let arrivals = lock(&self.arrivals);
+        let arrival = arrivals.iter().find(|(arrived, _)| *arrived >= number);
+        arrival.map(|(_, at)| *at)
+    }
+
     /// Waits until `count` packets have arrived.
     ///
     /// # Errors
@@ -218,6 +226,26 @@ fn is_timeout(kind: ErrorKind) -> bool {
         kind,
         ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
     )
+}
+
+/// Sends `count` numbered packets of `size` bytes from one endpoint to another, and judges what
+/// arrives within `patience`.
+///
+/// # Errors
+/// As [`UdpSender::start`] and [`UdpReceiver::finish`]; lost packets are no error here.
+pub fn stream(
+    from: &Endpoint,
+    to: &Endpoint,
+    count: u64,
+    size: usize,
+    patience: Duration,
+) -> Result<UdpReport> {
+    let receiver = UdpReceiver::start(to)?;
+    let sender = UdpSender::start(from, to.addr, Duration::from_micros(100), size)?;
+    poll_until(patience, "UDP packets to be sent", || {
+        (sender.sent() >= count).then_some(())
+    })?;
+    receiver.finish(sender.stop()?, patience)
 }
 
 /// Sends a packet from one endpoint to another and the same one back, and says how long that

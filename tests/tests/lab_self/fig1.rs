@@ -10,6 +10,7 @@ use lab::{
     Endpoint, Lab, RawReceiver, RawSender, Tag,
     fig1::{CLIENT_IPV4, CLIENT_MAC, TRUNK_MTU},
     frame::{self, Arp},
+    poll_until,
     traffic::{Download, UdpReceiver, UdpSender, ping, tcp::download},
 };
 
@@ -196,5 +197,40 @@ fn a_real_gateway_can_take_the_place_of_the_stand_in() -> Result<()> {
     RawSender::open(&lab.switch, "t0")?.send(&tagged)?;
     let heard = uplink.receive(SOON)?.context("nothing on the uplink")?;
     assert_eq!(heard.frame, tagged);
+    Ok(())
+}
+
+#[test]
+fn a_paused_download_leaves_its_tcp_nothing_to_say() -> Result<()> {
+    let (lab, vm) = lab_with_vm()?;
+    lab.wire(0)?;
+    let download = Download::start(&vm.v4(80), &lab.client.v4(0), u64::MAX, Some(10_000_000))?;
+    download.wait_for(500_000, SOON)?;
+    let paused = download.pause()?;
+    let mut lan = RawReceiver::open(&lab.dc[0].ns, vm.tap())?;
+    let noise = lan.drain(SILENCE)?;
+    ensure!(noise.is_empty(), "heard {} frames", noise.len());
+    drop(paused);
+    download.wait_for(download.progress() + 500_000, SOON)?;
+    download.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_link_counts_what_it_passes_on() -> Result<()> {
+    let (lab, vm) = lab_with_vm()?;
+    let (tap, eth0) = (
+        || lab.dc[0].ns.counters(vm.tap()),
+        || vm.ns.counters("eth0"),
+    );
+    let (tap_before, before) = (tap()?, eth0()?);
+    let frame = Arp::announcement(VM_MAC, VM_IPV4).frame();
+    let sender = RawSender::open(&vm.ns, "eth0")?;
+    sender.send_all([frame.as_slice(); 10])?;
+    poll_until(SOON, "ten frames to be counted", || {
+        (eth0().ok()?.tx_packets == before.tx_packets + 10).then_some(())
+    })?;
+    assert_eq!(tap()?.rx_packets, tap_before.rx_packets + 10);
+    assert_eq!(eth0()?.tx_dropped, before.tx_dropped);
     Ok(())
 }

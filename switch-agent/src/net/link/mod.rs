@@ -3,12 +3,20 @@
 
 mod error;
 mod parse;
-mod rtnl;
 #[cfg(test)]
 mod tests;
 mod watch;
 
-use rtnl::{IfInfo, Request};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP};
+use rtnetlink::{
+    packet_route::{
+        RouteNetlinkMessage,
+        link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage},
+    },
+    sys::protocols::NETLINK_ROUTE,
+};
+
+use super::netlink::ask;
 
 pub use error::LinkError;
 pub use watch::{LinkEvent, LinkWatch, watch};
@@ -81,10 +89,10 @@ pub fn by_name(name: &str) -> Result<Link, LinkError> {
     if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
         return Err(LinkError::BadName { name: name.into() });
     }
-    let mut value = name.as_bytes().to_vec();
-    value.push(0);
-    let attributes = [(libc::IFLA_IFNAME, value.as_slice()), SKIP_STATISTICS];
-    get(name, IfInfo::default(), &attributes)
+    let mut request = LinkMessage::default();
+    let name_attribute = LinkAttribute::IfName(name.to_owned());
+    request.attributes = vec![name_attribute, without_statistics()];
+    get(name, request)
 }
 
 /// The link with this index.
@@ -94,29 +102,26 @@ pub fn by_name(name: &str) -> Result<Link, LinkError> {
 pub fn by_index(index: u32) -> Result<Link, LinkError> {
     let name = format!("#{index}");
     // Index 0 would ask for no link in particular; indexes are positive `int`s in the kernel.
-    let Some(index) = i32::try_from(index).ok().filter(|i| *i > 0) else {
+    if index == 0 || i32::try_from(index).is_err() {
         return Err(LinkError::NotFound { name });
-    };
-    let info = IfInfo {
-        index,
-        ..IfInfo::default()
-    };
-    get(&name, info, &[SKIP_STATISTICS])
+    }
+    let mut request = LinkMessage::default();
+    request.header.index = index;
+    request.attributes = vec![without_statistics()];
+    get(&name, request)
 }
 
-/// IFLA_EXT_MASK with RTEXT_FILTER_SKIP_STATS: counters are most of a link's message.
-const SKIP_STATISTICS: (u16, &[u8]) = (libc::IFLA_EXT_MASK, &(1_u32 << 3).to_ne_bytes());
+/// Counters are most of a link's message.
+fn without_statistics() -> LinkAttribute {
+    LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])
+}
 
-fn get(name: &str, info: IfInfo, attributes: &[(u16, &[u8])]) -> Result<Link, LinkError> {
+fn get(name: &str, request: LinkMessage) -> Result<Link, LinkError> {
     let mut found = None;
-    let asked = Request {
-        kind: libc::RTM_GETLINK,
-        flags: 0,
-        info,
-        attributes,
-        what: &format!("look up interface {name}"),
-    }
-    .run(|message| found = found.take().or_else(|| Link::parse(message)));
+    let what = || format!("look up interface {name}");
+    let asked = run(RouteNetlinkMessage::GetLink(request), 0, what, |message| {
+        found = found.take().or_else(|| Link::parse(message));
+    });
     match (asked, found) {
         (Ok(()), Some(link)) => Ok(link),
         (Err(e), _) if !e.is_gone() => Err(e),
@@ -129,15 +134,16 @@ fn get(name: &str, info: IfInfo, attributes: &[(u16, &[u8])]) -> Result<Link, Li
 /// # Errors
 /// What netlink answers.
 pub fn list() -> Result<Vec<Link>, LinkError> {
+    let mut request = LinkMessage::default();
+    request.attributes = vec![without_statistics()];
     let mut links = Vec::new();
-    Request {
-        kind: libc::RTM_GETLINK,
-        flags: libc::NLM_F_DUMP as u16,
-        info: IfInfo::default(),
-        attributes: &[SKIP_STATISTICS],
-        what: "list the interfaces",
-    }
-    .run(|message| links.extend(Link::parse(message)))?;
+    let what = || "list the interfaces".to_owned();
+    run(
+        RouteNetlinkMessage::GetLink(request),
+        NLM_F_DUMP,
+        what,
+        |message| links.extend(Link::parse(message)),
+    )?;
     links.sort_by_key(|link| link.index);
     Ok(links)
 }
@@ -148,7 +154,7 @@ pub fn list() -> Result<Vec<Link>, LinkError> {
 /// That it is gone, that the caller may not, or what its driver answers.
 pub fn set_up(link: &Link, up: bool) -> Result<(), LinkError> {
     let state = if up { "up" } else { "down" };
-    set_flag(link, libc::IFF_UP, up, state)
+    set_flag(link, LinkFlags::Up, up, state)
 }
 
 /// Turns the link's promiscuous flag on or off. That leaves alone what bridges and packet sockets
@@ -158,22 +164,34 @@ pub fn set_up(link: &Link, up: bool) -> Result<(), LinkError> {
 /// As [`set_up`].
 pub fn set_promiscuous(link: &Link, on: bool) -> Result<(), LinkError> {
     let state = if on { "promiscuous" } else { "not promiscuous" };
-    set_flag(link, libc::IFF_PROMISC, on, state)
+    set_flag(link, LinkFlags::Promisc, on, state)
 }
 
-fn set_flag(link: &Link, flag: libc::c_int, on: bool, state: &str) -> Result<(), LinkError> {
-    let flag = flag.cast_unsigned();
-    Request {
-        kind: libc::RTM_SETLINK,
-        flags: libc::NLM_F_ACK as u16,
-        info: IfInfo {
-            index: link.index.cast_signed(),
-            flags: if on { flag } else { 0 },
-            change: flag,
-            ..IfInfo::default()
-        },
-        attributes: &[],
-        what: &format!("set port {} {state}", link.name),
-    }
-    .run(|_| ())
+fn set_flag(link: &Link, flag: LinkFlags, on: bool, state: &str) -> Result<(), LinkError> {
+    let mut request = LinkMessage::default();
+    request.header.index = link.index;
+    request.header.flags = if on { flag } else { LinkFlags::empty() };
+    request.header.change_mask = flag;
+    let what = || format!("set port {} {state}", link.name);
+    run(
+        RouteNetlinkMessage::SetLink(request),
+        NLM_F_ACK,
+        what,
+        |_| (),
+    )
+}
+
+/// Has netlink do something, which `what` names for an error's text: "set port c0 up".
+fn run(
+    request: RouteNetlinkMessage,
+    flags: u16,
+    what: impl FnOnce() -> String,
+    mut answer: impl FnMut(&RouteNetlinkMessage),
+) -> Result<(), LinkError> {
+    ask(NETLINK_ROUTE, request, flags, |message| answer(&message)).map_err(|source| {
+        LinkError::Netlink {
+            what: what(),
+            source,
+        }
+    })
 }

@@ -1,58 +1,66 @@
 //! Reading a link out of a netlink message.
 
-use super::{
-    Link, XdpAttached, XdpMode,
-    rtnl::{IfInfo, Message, attributes},
+use rtnetlink::packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    link::{
+        LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
+        XdpAttached as Attached,
+    },
 };
 
-// Nested in IFLA_XDP (linux/if_link.h); libc has no names for them.
-const IFLA_XDP_ATTACHED: u16 = 2;
-const IFLA_XDP_PROG_ID: u16 = 4;
-// Nested in IFLA_LINKINFO.
-const IFLA_INFO_KIND: u16 = 1;
+use super::{Link, XdpAttached, XdpMode};
 
 impl Link {
     /// Reads an RTM_NEWLINK or RTM_DELLINK about a whole link. None for anything else, such as a
     /// bridge's message about one of its ports (family AF_BRIDGE).
-    pub(super) fn parse(message: &Message<'_>) -> Option<Self> {
-        if !matches!(message.kind, libc::RTM_NEWLINK | libc::RTM_DELLINK) {
+    pub(super) fn parse(message: &RouteNetlinkMessage) -> Option<Self> {
+        match message {
+            RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link) => {
+                Self::read(link)
+            }
+            _ => None,
+        }
+    }
+
+    fn read(message: &LinkMessage) -> Option<Self> {
+        let header = &message.header;
+        if header.interface_family != AddressFamily::Unspec {
             return None;
         }
-        let (info, rest) = IfInfo::parse(message.payload)?;
-        if i32::from(info.family) != libc::AF_UNSPEC {
-            return None;
-        }
-        let has = |flag: libc::c_int| info.flags & flag.cast_unsigned() != 0;
+        let has = |flag| header.flags.contains(flag);
         let mut link = Self {
-            index: u32::try_from(info.index).ok()?,
+            index: header.index,
             name: String::new(),
             mac: [0; 6],
             mtu: 0,
-            up: has(libc::IFF_UP),
-            carrier: has(libc::IFF_LOWER_UP),
-            promiscuous: has(libc::IFF_PROMISC),
-            loopback: has(libc::IFF_LOOPBACK),
-            ethernet: info.hardware == libc::ARPHRD_ETHER,
+            up: has(LinkFlags::Up),
+            carrier: has(LinkFlags::LowerUp),
+            promiscuous: has(LinkFlags::Promisc),
+            loopback: has(LinkFlags::Loopback),
+            ethernet: header.link_layer_type == LinkLayerType::Ether,
             master: None,
             kind: None,
             tied_to: None,
             xdp: None,
         };
         let mut elsewhere = false;
-        for (kind, value) in attributes(rest) {
-            match kind {
-                libc::IFLA_IFNAME => link.name = text(value),
-                libc::IFLA_ADDRESS => link.mac = value.try_into().unwrap_or_default(),
-                libc::IFLA_MTU => link.mtu = number(value).unwrap_or_default(),
-                libc::IFLA_MASTER => link.master = number(value),
-                libc::IFLA_LINK => link.tied_to = number(value).filter(|i| *i != 0),
-                libc::IFLA_LINK_NETNSID => elsewhere = true,
-                libc::IFLA_LINKINFO => {
-                    link.kind = attributes(value)
-                        .find(|(kind, _)| *kind == IFLA_INFO_KIND)
-                        .map(|(_, value)| text(value));
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => link.name.clone_from(name),
+                LinkAttribute::Address(mac) => {
+                    link.mac = mac.as_slice().try_into().unwrap_or_default();
                 }
-                libc::IFLA_XDP => link.xdp = XdpAttached::parse(value),
+                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::Controller(index) => link.master = Some(*index),
+                LinkAttribute::Link(index) => link.tied_to = Some(*index).filter(|i| *i != 0),
+                LinkAttribute::LinkNetNsId(_) => elsewhere = true,
+                LinkAttribute::LinkInfo(infos) => {
+                    link.kind = infos.iter().find_map(|info| match info {
+                        LinkInfo::Kind(kind) => Some(kind.to_string()),
+                        _ => None,
+                    });
+                }
+                LinkAttribute::Xdp(attributes) => link.xdp = XdpAttached::read(attributes),
                 _ => {}
             }
         }
@@ -65,33 +73,27 @@ impl Link {
 }
 
 impl XdpAttached {
-    fn parse(nested: &[u8]) -> Option<Self> {
-        let mut mode = 0;
-        let mut prog_id = 0;
-        for (kind, value) in attributes(nested) {
-            match kind {
-                IFLA_XDP_ATTACHED => mode = value.first().copied().unwrap_or(0),
-                IFLA_XDP_PROG_ID => prog_id = number(value).unwrap_or(0),
-                _ => {}
-            }
-        }
+    fn read(attributes: &[LinkXdp]) -> Option<Self> {
+        let mode = attributes.iter().find_map(|attribute| match attribute {
+            LinkXdp::Attached(attached) => Some(attached),
+            _ => None,
+        })?;
+        let id = attributes.iter().find_map(|attribute| match attribute {
+            LinkXdp::ProgId(id) => Some(*id),
+            _ => None,
+        });
         let mode = match mode {
-            0 => return None,
-            1 => XdpMode::Native,
-            2 => XdpMode::Generic,
-            3 => XdpMode::Offloaded,
-            4 => XdpMode::Multiple,
-            other => XdpMode::Unknown(other),
+            Attached::None => return None,
+            Attached::Driver => XdpMode::Native,
+            Attached::SocketBuffer => XdpMode::Generic,
+            Attached::Hardware => XdpMode::Offloaded,
+            Attached::Multiple => XdpMode::Multiple,
+            Attached::Other(other) => XdpMode::Unknown(*other),
+            _ => XdpMode::Unknown(u8::MAX),
         };
-        Some(Self { prog_id, mode })
+        Some(Self {
+            prog_id: id.unwrap_or(0),
+            mode,
+        })
     }
-}
-
-fn number(value: &[u8]) -> Option<u32> {
-    Some(u32::from_ne_bytes(*value.first_chunk()?))
-}
-
-fn text(value: &[u8]) -> String {
-    let end = value.iter().position(|b| *b == 0).unwrap_or(value.len());
-    String::from_utf8_lossy(&value[..end]).into_owned()
 }

@@ -2,13 +2,15 @@
 
 use std::{collections::VecDeque, io};
 
-use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use netlink_packet_core::NetlinkPayload;
+use rtnetlink::{
+    packet_route::RouteNetlinkMessage,
+    sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE},
+};
 use tokio::io::unix::AsyncFd;
 
-use super::{
-    Link, LinkError,
-    rtnl::{RECEIVE_BUFFER, messages},
-};
+use super::{Link, LinkError};
+use crate::net::netlink::{RECEIVE_BUFFER, messages};
 
 /// Something that happened to a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,10 +91,17 @@ impl LinkWatch {
 }
 
 fn events(datagram: &[u8]) -> impl Iterator<Item = LinkEvent> {
-    messages(datagram).filter_map(|message| {
-        let link = Link::parse(&message)?;
-        Some(match message.kind {
-            libc::RTM_DELLINK => LinkEvent::Removed(link),
+    messages::<RouteNetlinkMessage>(datagram).filter_map(|message| {
+        let Ok(message) = message else {
+            // Something about some link that cannot be read.
+            return Some(LinkEvent::Lost);
+        };
+        let NetlinkPayload::InnerMessage(inner) = message.payload else {
+            return None;
+        };
+        let link = Link::parse(&inner)?;
+        Some(match inner {
+            RouteNetlinkMessage::DelLink(_) => LinkEvent::Removed(link),
             _ => LinkEvent::Changed(link),
         })
     })

@@ -1,6 +1,6 @@
 //! Counting, on this CPU only.
 
-use aya_ebpf::programs::XdpContext;
+use aya_ebpf::{helpers::generated::bpf_ktime_get_coarse_ns, programs::XdpContext};
 use aya_log_ebpf::warn;
 use switch_ebpf::abi::{Counter, Drop, FlowTraffic, Traffic, traffic};
 
@@ -27,11 +27,12 @@ pub fn received(traffic: *mut Traffic, length: usize) {
     }
 }
 
-/// The program is done with a frame that came in at an attachment.
+/// The program of a port begins or ends on this CPU.
 #[inline(always)]
-pub fn done(traffic: *mut Traffic) {
-    // SAFETY: `traffic` points to an element of the map.
-    unsafe { add(&raw mut (*traffic).done, 1) };
+pub fn run() {
+    if let Some(runs) = maps::runs() {
+        add(runs, 1);
+    }
 }
 
 /// A frame leaves for an attachment.
@@ -78,6 +79,8 @@ pub fn flow_down(slot: u32, length: usize) {
         unsafe {
             add(&raw mut (*flow).down_packets, 1);
             add(&raw mut (*flow).down_bytes, length as u64);
+            // The coarse clock costs a fraction of the fine one, and milliseconds will do.
+            (&raw mut (*flow).down_last_ns).write_volatile(bpf_ktime_get_coarse_ns());
         }
     }
 }
@@ -87,6 +90,14 @@ pub fn flow_down(slot: u32, length: usize) {
 pub fn counter(counter: Counter) {
     if let Some(at) = maps::counter(counter) {
         add(at, 1);
+    }
+}
+
+/// Frames are dropped.
+#[inline(always)]
+pub fn drops(reason: Drop, frames: u64) {
+    if let Some(at) = maps::drops(reason) {
+        add(at, frames);
     }
 }
 

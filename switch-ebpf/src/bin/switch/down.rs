@@ -3,14 +3,15 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use switch_ebpf::{
     abi::{
-        Binding, BindingKey, Counter, Drop, KIND_UNDECIDED, Leg, NO_SITE, Network, PHASE_SETTLED,
+        Binding, BindingKey, Counter, Drop, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE,
+        KIND_RARP, Leg, MODE_NATIVE, NO_SITE, Network, PHASE_SETTLED,
     },
     frame::{Evidence, Origin, Retag},
-    rule,
+    learning_packet, rule,
 };
 
 use crate::{
-    Ingress, Verdict, count, maps,
+    Ingress, Verdict, count, egress, maps,
     miss::{self, Queued},
     packet::{Packet, retag},
 };
@@ -21,6 +22,16 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
     let attachment = ingress.attachment;
     let packet = ingress.frame.packet(&Packet(ctx), ingress.length)?;
     let network = maps::network(attachment.network).ok_or(Drop::NoLeg)?;
+    if ingress.frame.is_rarp_announcement(&Packet(ctx)) {
+        // The agent learns from it; nobody else is meant to hear it.
+        miss::announcement(ctx, ingress, KIND_RARP)?;
+        return Err(Drop::Rarp);
+    }
+    if learning_packet::find(&Packet(ctx), &ingress.frame).is_some() {
+        miss::announcement(ctx, ingress, KIND_LEARNING)?;
+        count::counter(Counter::LearningPackets);
+        return Ok(Verdict::Taken);
+    }
     let (address, evidence) = match ingress.frame.origin(&packet)? {
         Origin::Vm(address, evidence) => (address, evidence),
         Origin::Nobody => return deliver(ctx, ingress, &network.client),
@@ -30,29 +41,38 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
         address,
     };
     let Some(binding) = maps::binding(&key) else {
-        return miss::to_agent(ctx, ingress, KIND_UNDECIDED).map(|()| Verdict::Taken);
+        return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
     };
+    let mut kind = KIND_QUEUED;
     if binding.site != attachment.site {
-        if is_late(network, binding, attachment.site, evidence) {
-            let verdict = deliver(ctx, ingress, &network.client)?;
-            count::counter(Counter::Late);
-            return Ok(verdict);
+        if !is_late(network, binding, attachment.site, evidence) {
+            return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
         }
-        return miss::to_agent(ctx, ingress, KIND_UNDECIDED).map(|()| Verdict::Taken);
+        kind = KIND_QUEUED_LATE;
     }
+    // A straggler too: others from its site may be on their way from before the move.
     if binding.phase != PHASE_SETTLED
         && let Some(queued) = maps::queued(binding.slot)
         && binding.left != queued.load()
     {
-        match miss::behind_others(ctx, ingress, binding.slot, queued) {
-            Queued::Taken => return Ok(Verdict::Taken),
+        match miss::behind_others(ctx, ingress, kind, binding.slot, queued) {
+            Queued::Taken => {
+                if kind == KIND_QUEUED_LATE {
+                    count::counter(Counter::Late);
+                }
+                return Ok(Verdict::Taken);
+            }
             // Delivered out of order is better than lost.
             Queued::NoRoom => count::counter(Counter::Overtaken),
         }
     }
     let slot = binding.slot;
     let verdict = deliver(ctx, ingress, &network.client)?;
-    count::flow_down(slot, sent_length(ingress, &network.client));
+    if kind == KIND_QUEUED_LATE {
+        count::counter(Counter::Late);
+    } else {
+        count::flow_down(slot, sent_length(ingress, &network.client));
+    }
     Ok(verdict)
 }
 
@@ -91,6 +111,9 @@ pub fn deliver(ctx: &XdpContext, ingress: &Ingress<'_>, leg: &Leg) -> Result<Ver
     }
     retag(ctx, change(ingress, leg))?;
     count::sent(leg.traffic, length);
+    if ingress.attachment.mode == MODE_NATIVE {
+        egress::handed_over();
+    }
     ingress.to.set(leg.port);
     Ok(Verdict::Port)
 }

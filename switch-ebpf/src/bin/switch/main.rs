@@ -17,11 +17,15 @@ mod count;
 #[cfg(target_arch = "bpf")]
 mod down;
 #[cfg(target_arch = "bpf")]
+mod egress;
+#[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod miss;
 #[cfg(target_arch = "bpf")]
 mod packet;
+#[cfg(target_arch = "bpf")]
+mod rate;
 #[cfg(target_arch = "bpf")]
 mod up;
 
@@ -30,7 +34,7 @@ mod program {
     use core::cell::Cell;
 
     use aya_ebpf::{
-        bindings::xdp_action::{XDP_DROP, XDP_PASS},
+        bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT},
         macros::xdp,
         programs::XdpContext,
     };
@@ -75,8 +79,11 @@ mod program {
     #[xdp(frags)]
     pub fn switch(ctx: XdpContext) -> u32 {
         let to = Cell::new(0);
-        match receive(&ctx, &to) {
-            Ok(Verdict::Port) => maps::redirect(to.get()),
+        count::run();
+        let verdict = receive(&ctx, &to);
+        count::run();
+        match verdict {
+            Ok(Verdict::Port) => redirect(&ctx, to.get()),
             Ok(Verdict::Pass) => {
                 count::counter(Counter::Passed);
                 XDP_PASS
@@ -87,6 +94,16 @@ mod program {
                 XDP_DROP
             }
         }
+    }
+
+    #[inline(always)]
+    fn redirect(ctx: &XdpContext, port: u32) -> u32 {
+        let action = maps::redirect(port);
+        if action != XDP_REDIRECT {
+            // No port of this index: cannot be.
+            count::drop(ctx, Drop::NoLeg);
+        }
+        action
     }
 
     #[inline(always)]
@@ -116,9 +133,7 @@ mod program {
             length,
             to,
         };
-        let verdict = forward(ctx, &ingress);
-        count::done(traffic);
-        verdict
+        forward(ctx, &ingress)
     }
 
     #[inline(always)]

@@ -8,14 +8,11 @@ use aya_ebpf::{
 };
 use switch_ebpf::abi::{
     Attachment, AttachmentKey, Binding, BindingKey, Counter, DEFAULT_MAX_FLOWS, Drop, FlowTraffic,
-    Forwarded, Label, Leg, MAX_NETWORKS, MAX_PORTS, MAX_SITES, Meta, Network, Port, Traffic, agent,
-    traffic,
+    Forwarded, Gateway, Label, Leg, MAX_GATEWAYS, MAX_NETWORKS, MAX_PORTS, MAX_SITES, MISS_RING,
+    Meta, Network, Port, Redirects, Traffic, agent, traffic,
 };
 
 use crate::atomic::Shared;
-
-/// Bytes of the miss ring unless the agent asks for another size.
-const MISS_RING: u32 = 1 << 25;
 
 #[map]
 static PORTS: HashMap<u32, Port> = HashMap::pinned(MAX_PORTS, 0);
@@ -30,6 +27,8 @@ static SITES: Array<Leg> = Array::pinned(MAX_SITES, 0);
 static NETWORKS: Array<Network> = Array::pinned(MAX_NETWORKS, 0);
 #[map]
 static FLOOD_DUE: Array<u64> = Array::pinned(MAX_NETWORKS, 0);
+#[map]
+static ANNOUNCE_DUE: Array<u64> = Array::pinned(MAX_SITES, 0);
 /// Preallocated: whether a binding fits is known before, and an update never fails for memory.
 #[map]
 static BINDINGS: HashMap<BindingKey, Binding> = HashMap::pinned(DEFAULT_MAX_FLOWS, 0);
@@ -40,7 +39,11 @@ static QUEUED: Array<u64> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
 #[map]
 static TRAFFIC: PerCpuArray<Traffic> = PerCpuArray::pinned(traffic::ENTRIES, 0);
 #[map]
+static RUNS: PerCpuArray<u64> = PerCpuArray::pinned(1, 0);
+#[map]
 static DROPS: PerCpuArray<u64> = PerCpuArray::pinned(Drop::ENTRIES, 0);
+#[map]
+static REDIRECTS: PerCpuArray<Redirects> = PerCpuArray::pinned(1, 0);
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::pinned(Counter::ENTRIES, 0);
 #[map]
@@ -48,13 +51,16 @@ static MISSES: RingBuf = RingBuf::pinned(MISS_RING, 0);
 #[map]
 static HEARTBEAT: Array<u64> = Array::pinned(1, 0);
 
-// The agent's own state. No program reads it; it stands here so that there is one list of maps.
 #[map]
 static META: Array<Meta> = Array::pinned(1, 0);
+
+// The agent's own state. No program reads it; it stands here so that there is one list of maps.
+#[map]
+static GATEWAYS: HashMap<u32, Gateway> = HashMap::pinned(MAX_GATEWAYS, 0);
 #[map]
 static AGENT: Array<u64> = Array::pinned(agent::ENTRIES, 0);
 #[map]
-static AGENT_FLOWS: Array<Forwarded> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
+static AGENT_FLOWS: Array<FlowTraffic> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
 #[map]
 static AGENT_TRAFFIC: Array<Forwarded> = Array::pinned(traffic::ENTRIES, 0);
 #[map]
@@ -94,9 +100,18 @@ pub fn network(network: u32) -> Option<&'static Network> {
 /// When the next frame to an unknown station of a network is due.
 #[inline(always)]
 pub fn flood_due(network: u32) -> Option<Shared> {
-    // SAFETY: an element of an array map, which only `up` writes.
+    // SAFETY: an element of an array map, which only `rate` writes.
     FLOOD_DUE
         .get_ptr_mut(network)
+        .map(|at| unsafe { Shared::new(at) })
+}
+
+/// When the next announcement of a site is due.
+#[inline(always)]
+pub fn announce_due(site: u32) -> Option<Shared> {
+    // SAFETY: as above.
+    ANNOUNCE_DUE
+        .get_ptr_mut(site)
         .map(|at| unsafe { Shared::new(at) })
 }
 
@@ -129,6 +144,12 @@ pub fn traffic(index: u32) -> Option<*mut Traffic> {
     TRAFFIC.get_ptr_mut(index)
 }
 
+/// How often the program of a port has begun or ended on this CPU.
+#[inline(always)]
+pub fn runs() -> Option<*mut u64> {
+    RUNS.get_ptr_mut(0)
+}
+
 /// The counter of a drop reason on this CPU.
 #[inline(always)]
 pub fn drops(reason: Drop) -> Option<*mut u64> {
@@ -139,6 +160,18 @@ pub fn drops(reason: Drop) -> Option<*mut u64> {
 #[inline(always)]
 pub fn counter(counter: Counter) -> Option<*mut u64> {
     COUNTERS.get_ptr_mut(counter as u32)
+}
+
+/// This CPU's redirects.
+#[inline(always)]
+pub fn redirects() -> Option<*mut Redirects> {
+    REDIRECTS.get_ptr_mut(0)
+}
+
+/// The kernel's number of the map that frames are redirected by; 0 before the agent has written it.
+#[inline(always)]
+pub fn egress_id() -> u32 {
+    META.get(0).map_or(0, |meta| meta.egress_map)
 }
 
 /// The miss ring.

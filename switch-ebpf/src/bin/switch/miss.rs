@@ -1,13 +1,15 @@
 //! Handing a whole frame to the agent.
 
 use aya_ebpf::{
-    bindings::xdp_md,
+    bindings::{BPF_RB_AVAIL_DATA, xdp_md},
     helpers::{bpf_ktime_get_ns, generated::bpf_xdp_load_bytes},
     programs::XdpContext,
 };
-use switch_ebpf::abi::{Counter, Drop, KIND_QUEUED, MissHeader};
+use switch_ebpf::abi::{
+    ANNOUNCE_LIMIT, Counter, Drop, KIND_FLOOD, KIND_UNDECIDED, MISS_RING, MissHeader,
+};
 
-use crate::{Ingress, atomic::Shared, count, maps};
+use crate::{Ingress, atomic::Shared, count, maps, rate};
 
 /// The agent says every quarter of a second that it lives. After this long it does not.
 const AGENT_IS_GONE_NS: u64 = 1_000_000_000;
@@ -42,10 +44,10 @@ fn header(ingress: &Ingress<'_>, kind: u32) -> MissHeader {
     }
 }
 
-/// Hands the frame to the agent.
+/// Hands the agent a frame that the datapath cannot decide on.
 #[inline(always)]
-pub fn to_agent(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32) -> Result<(), Drop> {
-    if submit(ctx.ctx, &header(ingress, kind), Shared::none()) {
+pub fn to_agent(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop> {
+    if submit(ctx.ctx, &header(ingress, KIND_UNDECIDED), Shared::none()) {
         count::counter(Counter::Misses);
         Ok(())
     } else {
@@ -53,12 +55,44 @@ pub fn to_agent(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32) -> Result<()
     }
 }
 
+/// Hands the agent a RARP request or a learning packet, within the site's limit.
+#[inline(always)]
+pub fn announcement(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32) -> Result<(), Drop> {
+    if !rate::within(maps::announce_due(ingress.attachment.site), ANNOUNCE_LIMIT) {
+        return Err(Drop::AnnounceRate);
+    }
+    if submit(ctx.ctx, &header(ingress, kind), Shared::none()) {
+        Ok(())
+    } else {
+        Err(Drop::MissLost)
+    }
+}
+
+/// Hands the agent a frame that it shall send to every site.
+#[inline(always)]
+pub fn to_every_site(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop> {
+    // Half of the ring is kept free for misses: a storm of broadcasts must not stop the learning.
+    let room = maps::misses().query(BPF_RB_AVAIL_DATA.into()) < u64::from(MISS_RING / 2);
+    if room && submit(ctx.ctx, &header(ingress, KIND_FLOOD), Shared::none()) {
+        count::counter(Counter::Flooded);
+        Ok(())
+    } else {
+        Err(Drop::FloodLost)
+    }
+}
+
 /// Hands the frame to the agent behind others of its address, and counts it as such in `queued`.
 #[inline(always)]
-pub fn behind_others(ctx: &XdpContext, ingress: &Ingress<'_>, slot: u32, queued: Shared) -> Queued {
+pub fn behind_others(
+    ctx: &XdpContext,
+    ingress: &Ingress<'_>,
+    kind: u32,
+    slot: u32,
+    queued: Shared,
+) -> Queued {
     let header = MissHeader {
         slot,
-        ..header(ingress, KIND_QUEUED)
+        ..header(ingress, kind)
     };
     let alive = header.time_ns.saturating_sub(maps::heartbeat_ns()) < AGENT_IS_GONE_NS;
     if alive && submit(ctx.ctx, &header, queued) {

@@ -1,17 +1,13 @@
 //! Up: a frame from the client, to a site or to all of them.
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
+use aya_ebpf::programs::XdpContext;
 use switch_ebpf::{
-    abi::{BindingKey, Counter, Drop, KIND_FLOOD, Network, UNKNOWN_FLOOD},
+    abi::{BindingKey, Drop, UNKNOWN_FLOOD},
     frame::{Address, Retag, Target},
     limit::Limit,
 };
 
-use crate::{Ingress, Verdict, count, down::deliver, maps, miss, packet::Packet};
-
-/// How often another CPU may win the race for a place under the rate limit before the frame is
-/// taken to be above it.
-const LIMIT_TRIES: usize = 4;
+use crate::{Ingress, Verdict, count, down::deliver, maps, miss, packet::Packet, rate};
 
 /// Forwards by the binding of the address that the frame is meant for.
 #[inline(always)]
@@ -64,32 +60,14 @@ fn unknown(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop> {
     if network.unknown != UNKNOWN_FLOOD {
         return Err(Drop::Unknown);
     }
-    if !within_limit(network, id) {
-        return Err(Drop::UnknownRate);
-    }
-    everyone(ctx, ingress)
-}
-
-#[inline(always)]
-fn within_limit(network: &Network, id: u32) -> bool {
-    let Some(due) = maps::flood_due(id) else {
-        return false;
-    };
     let limit = Limit {
         interval_ns: network.flood_interval_ns,
         burst_ns: network.flood_burst_ns,
     };
-    for _ in 0..LIMIT_TRIES {
-        let before = due.load();
-        // SAFETY: a helper without arguments.
-        let Some(after) = limit.pass(before, unsafe { bpf_ktime_get_ns() }) else {
-            return false;
-        };
-        if due.replace(before, after) {
-            return true;
-        }
+    if !rate::within(maps::flood_due(id), limit) {
+        return Err(Drop::UnknownRate);
     }
-    false
+    everyone(ctx, ingress)
 }
 
 /// A copy for every site of the network, which the agent makes. The kernel could (a broadcast into a
@@ -101,7 +79,6 @@ fn everyone(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop> {
     if network.sites == 0 {
         return Err(Drop::NoLeg);
     }
-    miss::to_agent(ctx, ingress, KIND_FLOOD)?;
-    count::counter(Counter::Flooded);
+    miss::to_every_site(ctx, ingress)?;
     Ok(Verdict::Taken)
 }

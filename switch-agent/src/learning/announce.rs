@@ -1,0 +1,133 @@
+//! Announcements that go no further than the switch: RARP, and the gateways' learning packets.
+
+use std::net::IpAddr;
+
+use switch_ebpf::{
+    abi::{BindingKey, MAX_GATEWAYS, MissHeader},
+    frame::{Address, Evidence, Frame},
+    learning_packet::{self, LearningPacket},
+    rule::Refusal,
+};
+
+use super::{
+    LearnError,
+    decide::{Claim, Outcome},
+    gateways::{Authenticity, hear},
+    learner::Learner,
+};
+use crate::config::MoveTogether;
+
+impl Learner {
+    /// A RARP request names a MAC only: what is bound for it moves, each address by the rule.
+    pub(super) fn rarp(&mut self, header: &MissHeader, frame: &Frame) -> Result<(), LearnError> {
+        if self.move_together == MoveTogether::Never {
+            return Ok(());
+        }
+        self.learn_all_of(header, frame.source)
+    }
+
+    /// Learns that everything bound for a MAC is at the site that a frame came from.
+    pub(super) fn learn_all_of(
+        &mut self,
+        header: &MissHeader,
+        mac: [u8; 6],
+    ) -> Result<(), LearnError> {
+        for key in self.flows.of_mac(mac) {
+            if key.network == header.network {
+                self.learn(&claim(header, key.address, mac))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A gateway's learning packet. It goes on to the client only where the operator wants that, as
+    /// the client's node would answer it with an error.
+    pub(super) fn learning_packet(
+        &mut self,
+        header: &MissHeader,
+        bytes: &[u8],
+        frame: &Frame,
+    ) -> Result<(), LearnError> {
+        let Ok(packet) = frame.packet(bytes, bytes.len()) else {
+            return Ok(());
+        };
+        let Some(read) = learning_packet::read(bytes, frame) else {
+            return Ok(());
+        };
+        let address = packet.speaker;
+        let believed = match read {
+            Ok(packet) => self.believe(header, &packet, address)?,
+            Err(_) => Err(Refusal::Unreadable),
+        };
+        let mac = match (&believed, read) {
+            (Ok(()), Ok(packet)) => packet.mac(),
+            _ => frame.source,
+        };
+        let claim = claim(header, address, mac);
+        let outcome = match believed {
+            Ok(()) => self.learn(&claim)?,
+            Err(why) => self.refuse(&claim, why)?,
+        };
+        if outcome != Outcome::Refused {
+            if self.move_together == MoveTogether::Always {
+                self.learn_all_of(header, mac)?;
+            }
+            if self.pass_learning_packets {
+                self.deliver(header, bytes, frame, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a learning packet may be believed. What is signed counts once.
+    fn believe(
+        &mut self,
+        header: &MissHeader,
+        packet: &LearningPacket,
+        address: Address,
+    ) -> Result<Result<(), Refusal>, LearnError> {
+        let (id, tables) = (packet.gateway(), &mut self.flows.tables);
+        match self.trust.check(packet, &address) {
+            Err(why) => return Ok(Err(why)),
+            Ok(Authenticity::Unsigned) => return Ok(Ok(())),
+            Ok(Authenticity::Signed) => {}
+        }
+        let known = tables.gateway(id)?;
+        if known.is_none() && tables.gateways()? >= MAX_GATEWAYS as usize {
+            return Ok(Err(Refusal::TableFull));
+        }
+        Ok(
+            match hear(known, header.site, packet.sequence(), header.time_ns) {
+                Ok(gateway) => {
+                    tables.set_gateway(id, &gateway)?;
+                    Ok(())
+                }
+                Err(why) => {
+                    if why == Refusal::GatewayTwice {
+                        let from = IpAddr::from(address);
+                        tracing::warn!(
+                            gateway = id,
+                            %from,
+                            "two gateways have the same id; give each its own --gateway-id"
+                        );
+                    }
+                    Err(why)
+                }
+            },
+        )
+    }
+}
+
+/// What an announcement claims.
+fn claim(header: &MissHeader, address: Address, mac: [u8; 6]) -> Claim {
+    Claim {
+        key: BindingKey {
+            network: header.network,
+            address,
+        },
+        site: header.site,
+        evidence: Evidence::Announce,
+        mac,
+        time_ns: header.time_ns,
+    }
+}

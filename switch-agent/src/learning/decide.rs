@@ -1,0 +1,203 @@
+//! Applying the learning rule to evidence.
+
+use std::net::IpAddr;
+
+use switch_ebpf::{
+    abi::{BindingKey, MissHeader, agent},
+    frame::{Address, Evidence, Frame, Origin},
+    rule::{self, Policy, Refusal, Verdict},
+};
+
+use super::{
+    LearnError,
+    learner::{Learner, now_ns},
+};
+use crate::{
+    api::{self, EventKind},
+    config::{MoveTogether, Site},
+    types::VmAddress,
+};
+
+/// Evidence as it reached the agent.
+pub(super) struct Claim {
+    /// Whose address.
+    pub key: BindingKey,
+    /// From which site.
+    pub site: u32,
+    /// Of which class.
+    pub evidence: Evidence,
+    /// The VM's MAC.
+    pub mac: [u8; 6],
+    /// When it came in, `CLOCK_MONOTONIC` in nanoseconds.
+    pub time_ns: u64,
+}
+
+/// What becomes of the frame that brought the evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is delivered, and counted for the binding in this slot.
+    Bound(u32),
+    /// It is delivered.
+    Late,
+    /// It is not.
+    Refused,
+}
+
+impl Learner {
+    /// A frame from a site that the datapath could not decide on.
+    pub(super) fn decide(
+        &mut self,
+        header: &MissHeader,
+        bytes: &[u8],
+        frame: &Frame,
+    ) -> Result<(), LearnError> {
+        let Ok(packet) = frame.packet(bytes, bytes.len()) else {
+            return Ok(());
+        };
+        let Ok(Origin::Vm(address, evidence)) = frame.origin(&packet) else {
+            return Ok(());
+        };
+        let claim = Claim {
+            key: BindingKey {
+                network: header.network,
+                address,
+            },
+            site: header.site,
+            evidence,
+            mac: frame.source,
+            time_ns: header.time_ns,
+        };
+        match self.learn(&claim)? {
+            Outcome::Bound(slot) => {
+                self.deliver(header, bytes, frame, Some(slot));
+                if evidence == Evidence::Announce && self.move_together == MoveTogether::Always {
+                    self.learn_all_of(header, frame.source)?;
+                }
+            }
+            Outcome::Late => {
+                self.flows.tables.add_agent(agent::LATE, 1)?;
+                self.deliver(header, bytes, frame, None);
+            }
+            Outcome::Refused => {}
+        }
+        Ok(())
+    }
+
+    /// Does what the rule says of a claim.
+    pub(super) fn learn(&mut self, claim: &Claim) -> Result<Outcome, LearnError> {
+        let Claim { key, site, mac, .. } = *claim;
+        let now_ns = now_ns()?;
+        let binding = self.flows.get(&key)?;
+        let entry = self.topology.site_by_id(site);
+        let policy = Policy {
+            learn: entry
+                .and_then(|entry| entry.site.learn)
+                .map_or(self.policy.learn, Into::into),
+            ..self.policy
+        };
+        let judged = rule::Claim {
+            site,
+            evidence: claim.evidence,
+            mac,
+            authorised: entry.is_some_and(|entry| allows(&entry.site, key.address)),
+        };
+        let verdict = rule::judge(binding.as_ref(), &judged, &policy, now_ns);
+        match (verdict, binding) {
+            (Verdict::Create, _) => {
+                if let Some(most) = self.max_flows_per_site
+                    && self.flows.count_at(site) >= most
+                {
+                    return self.refuse(claim, Refusal::SiteFull);
+                }
+                let made = |slot| rule::created(site, slot, now_ns, mac);
+                let Some(binding) = self.flows.create(&key, made)? else {
+                    return self.refuse(claim, Refusal::TableFull);
+                };
+                self.tell_learned(EventKind::Created, claim, None, None)?;
+                Ok(Outcome::Bound(binding.slot))
+            }
+            (Verdict::Move, Some(before)) => {
+                let after = rule::moved(&before, &judged, &policy, now_ns);
+                let last_ns = self.flows.last_seen_ns(before.slot)?;
+                self.flows.relocate(&key, after)?;
+                let gap_ns = last_ns.map(|last_ns| claim.time_ns.saturating_sub(last_ns));
+                self.tell_learned(EventKind::Moved, claim, Some(before.site), gap_ns)?;
+                Ok(Outcome::Bound(before.slot))
+            }
+            (Verdict::Refresh, Some(binding)) => Ok(Outcome::Bound(binding.slot)),
+            (Verdict::Late, _) => Ok(Outcome::Late),
+            (Verdict::Quarantine, Some(binding)) => {
+                let held = rule::quarantined(&binding, now_ns);
+                self.flows.replace(&key, &held)?;
+                self.quarantines.add(&held, policy.quarantine_ns);
+                let reason = format!("move {} within the window", binding.window_moves + 1);
+                let sites = (Some(binding.site), Some(site));
+                self.tell(
+                    EventKind::Quarantined,
+                    key.address,
+                    Some(claim.evidence.into()),
+                    sites,
+                    |event| event.reason = Some(reason),
+                );
+                self.refuse(claim, Refusal::Quarantined)
+            }
+            (Verdict::Refuse(why), _) => self.refuse(claim, why),
+            // The rule says none of these without a binding.
+            (Verdict::Move | Verdict::Refresh | Verdict::Quarantine, None) => Ok(Outcome::Refused),
+        }
+    }
+
+    /// Counts evidence that is not believed, and tells of it once in a while.
+    pub(super) fn refuse(&mut self, claim: &Claim, why: Refusal) -> Result<Outcome, LearnError> {
+        self.flows
+            .tables
+            .add_agent(agent::REFUSED + why as u32, 1)?;
+        let (address, site) = (claim.key.address, claim.site);
+        if self.refusals.is_news(address, site, why, now_ns()?) {
+            let sites = (None, Some(site));
+            self.tell(
+                EventKind::Refused,
+                address,
+                Some(claim.evidence.into()),
+                sites,
+                |event| event.reason = Some(why.name().to_owned()),
+            );
+        }
+        Ok(Outcome::Refused)
+    }
+
+    fn tell_learned(
+        &self,
+        kind: EventKind,
+        claim: &Claim,
+        from: Option<u32>,
+        gap_ns: Option<u64>,
+    ) -> Result<(), LearnError> {
+        let learn_us = now_ns()?.saturating_sub(claim.time_ns) / 1_000;
+        self.tell(
+            kind,
+            claim.key.address,
+            Some(claim.evidence.into()),
+            (from, Some(claim.site)),
+            |event| {
+                event.learn_us = Some(learn_us);
+                event.gap_ms = gap_ns.map(|ns| ns / 1_000_000);
+            },
+        );
+        Ok(())
+    }
+}
+
+/// Whether an address may be at a site.
+fn allows(site: &Site, address: Address) -> bool {
+    VmAddress::try_from(IpAddr::from(address)).is_ok_and(|address| site.allows(address))
+}
+
+impl From<Evidence> for api::Evidence {
+    fn from(evidence: Evidence) -> Self {
+        match evidence {
+            Evidence::Data => Self::Data,
+            Evidence::Announce => Self::Announce,
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The flow table and the handovers in it. Whatever changes a binding goes through here.
+
+use std::collections::HashMap;
+
+use aya::maps::MapError;
+use switch_ebpf::abi::{
+    Binding, BindingKey, FlowTraffic, LEFT_UNKNOWN, PHASE_HANDOVER, PHASE_SETTLED, agent,
+};
+
+use super::{
+    handover::{Datapath, Handovers, Write},
+    slots::{Owner, Slots},
+};
+use crate::datapath::Tables;
+
+/// The bindings, each with a slot for its counters and, while it is new, a handover.
+pub struct FlowTable {
+    /// The maps.
+    pub tables: Tables,
+    slots: Slots,
+    handovers: Handovers,
+    /// Site id → how many bindings are there.
+    counts: HashMap<u32, u32>,
+}
+
+impl Datapath for Tables {
+    type Error = MapError;
+
+    fn runs(&self) -> Result<Vec<u64>, MapError> {
+        Self::runs(self)
+    }
+
+    fn queued(&self, slot: u32) -> Result<u64, MapError> {
+        Self::queued(self, slot)
+    }
+}
+
+impl FlowTable {
+    /// The table as it is in the maps, and the bindings in it.
+    pub fn open(tables: Tables) -> Result<(Self, Vec<(BindingKey, Binding)>), MapError> {
+        let bindings: Vec<_> = tables.bindings().collect::<Result<_, _>>()?;
+        let owners = bindings.iter().map(|(key, binding)| {
+            let (key, mac) = (*key, binding.mac);
+            (binding.slot, Owner { key, mac })
+        });
+        let mut table = Self {
+            slots: Slots::new(tables.max_flows()?, owners),
+            tables,
+            handovers: Handovers::default(),
+            counts: HashMap::new(),
+        };
+        for (_, binding) in &bindings {
+            table.came(binding.site);
+        }
+        Ok((table, bindings))
+    }
+
+    /// Where an address is.
+    pub fn get(&self, key: &BindingKey) -> Result<Option<Binding>, MapError> {
+        self.tables.binding(key)
+    }
+
+    /// Writes the binding that `made` makes of its slot, whose frames are on their way through the
+    /// agent. Nothing where the table is full.
+    pub fn create(
+        &mut self,
+        key: &BindingKey,
+        made: impl FnOnce(u32) -> Binding,
+    ) -> Result<Option<Binding>, MapError> {
+        let (key, mac) = (*key, [0; 6]);
+        let Some(slot) = self.slots.take(Owner { key, mac }) else {
+            return Ok(None);
+        };
+        let binding = made(slot);
+        self.tables.reset_slot(slot)?;
+        self.tables.add_agent(agent::CREATED, 1)?;
+        self.hand_over(&key, binding)?;
+        self.came(binding.site);
+        Ok(Some(binding))
+    }
+
+    /// Writes a binding that has moved.
+    pub fn relocate(&mut self, key: &BindingKey, binding: Binding) -> Result<(), MapError> {
+        self.tables.add_agent(agent::MOVES, 1)?;
+        self.hand_over(key, binding)?;
+        self.went(binding.previous_site);
+        self.came(binding.site);
+        Ok(())
+    }
+
+    /// Writes a binding whose site has not changed.
+    pub fn replace(&mut self, key: &BindingKey, binding: &Binding) -> Result<(), MapError> {
+        self.tables.set_binding(key, binding)
+    }
+
+    /// Has the frames of a binding take the way through the agent until that is empty.
+    pub fn hand_over(&mut self, key: &BindingKey, binding: Binding) -> Result<(), MapError> {
+        let held = Binding {
+            phase: PHASE_HANDOVER,
+            left: LEFT_UNKNOWN,
+            ..binding
+        };
+        self.tables.set_binding(key, &held)?;
+        let (owner, mac) = (*key, binding.mac);
+        self.slots.set(binding.slot, Owner { key: owner, mac });
+        let queued = self.tables.queued(binding.slot)?;
+        self.handovers.begin(binding.slot, *key, queued);
+        Ok(())
+    }
+
+    /// Removes a binding.
+    pub fn remove(&mut self, key: &BindingKey, binding: &Binding) -> Result<(), MapError> {
+        self.tables.remove_binding(key)?;
+        self.went(binding.site);
+        self.handovers.abandon(binding.slot);
+        self.slots.give_back(binding.slot);
+        Ok(())
+    }
+
+    fn came(&mut self, site: u32) {
+        *self.counts.entry(site).or_default() += 1;
+    }
+
+    fn went(&mut self, site: u32) {
+        if let Some(count) = self.counts.get_mut(&site) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// How many bindings a site has.
+    pub fn count_at(&self, site: u32) -> u32 {
+        self.counts.get(&site).copied().unwrap_or(0)
+    }
+
+    /// A frame that was numbered in a handover has left the agent.
+    pub fn left(&mut self, slot: u32, number: u64) {
+        self.handovers.left(slot, number);
+    }
+
+    /// Whether any binding is in a handover.
+    pub fn is_handing_over(&self) -> bool {
+        !self.handovers.is_empty()
+    }
+
+    /// Takes the handovers as far as they can go: see [`Handovers::advance`]. Whether any went on.
+    pub fn advance(&mut self, now_ns: u64, read_to_ns: u64) -> Result<bool, MapError> {
+        let writes = self.handovers.advance(&self.tables, now_ns, read_to_ns)?;
+        for write in &writes {
+            let (key, phase, left) = match *write {
+                Write::Publish(key, left) => (key, PHASE_HANDOVER, left),
+                Write::Settle(key) => (key, PHASE_SETTLED, 0),
+            };
+            if let Some(binding) = self.tables.binding(&key)? {
+                let binding = Binding {
+                    phase,
+                    left,
+                    ..binding
+                };
+                self.tables.set_binding(&key, &binding)?;
+            }
+        }
+        Ok(!writes.is_empty())
+    }
+
+    /// The binding that has a slot.
+    pub fn at(&self, slot: u32) -> Result<Option<(BindingKey, Binding)>, MapError> {
+        let Some(Owner { key, .. }) = self.slots.owner(slot) else {
+            return Ok(None);
+        };
+        let binding = self.get(&key)?;
+        Ok(binding.map(|binding| (key, binding)))
+    }
+
+    /// How many slots there are.
+    pub fn slots(&self) -> u32 {
+        self.slots.limit()
+    }
+
+    /// The addresses bound for a MAC.
+    pub fn of_mac(&self, mac: [u8; 6]) -> Vec<BindingKey> {
+        self.slots.of_mac(mac)
+    }
+
+    /// When the last frame of a binding's VM came in, but for late ones; nothing if none did.
+    pub fn last_seen_ns(&self, slot: u32) -> Result<Option<u64>, MapError> {
+        let FlowTraffic { down_last_ns, .. } = self.tables.flow_traffic(slot)?;
+        Ok((down_last_ns != 0).then_some(down_last_ns))
+    }
+}

@@ -1,0 +1,100 @@
+//! What a person sees: steps, tables, a verdict. Colours where the terminal has them.
+
+use std::{
+    fmt::Display,
+    io::{Stdout, Write, stdout},
+    time::Instant,
+};
+
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
+use anyhow::Result;
+
+use crate::interrupt;
+
+const HEADING: Style = Style::new().bold();
+const TIME: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// Standard output, and the time since the demo began.
+pub struct Screen {
+    out: AutoStream<Stdout>,
+    started: Instant,
+}
+
+impl Screen {
+    /// Begins now.
+    pub fn new() -> Self {
+        Self {
+            out: AutoStream::auto(stdout()),
+            started: Instant::now(),
+        }
+    }
+
+    /// A line for a step that is done, and when. Fails once someone has interrupted the demo.
+    pub fn step(&mut self, what: impl Display) -> Result<()> {
+        interrupt::check()?;
+        let seconds = self.started.elapsed().as_secs_f64();
+        writeln!(self.out, "{TIME}{seconds:6.2} s{TIME:#}  {what}")?;
+        Ok(())
+    }
+
+    /// Lines of a table that stands apart; the first is its heading.
+    pub fn table<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        writeln!(self.out)?;
+        for (number, line) in lines.into_iter().enumerate() {
+            let style = if number == 0 { HEADING } else { Style::new() };
+            writeln!(self.out, "{style}{line}{style:#}")?;
+        }
+        writeln!(self.out)?;
+        Ok(())
+    }
+
+    /// A remark.
+    pub fn note(&mut self, what: impl Display) -> Result<()> {
+        writeln!(self.out, "{what}")?;
+        Ok(())
+    }
+
+    /// The last line.
+    pub fn verdict(&mut self, good: bool, what: impl Display) -> Result<()> {
+        let (style, word) = if good { (GOOD, "OK") } else { (BAD, "FAILED") };
+        writeln!(self.out, "{style}{word}{style:#}  {what}")?;
+        Ok(())
+    }
+}
+
+/// Rows of cells, equally many each, as lines in which the cells stand below each other.
+pub fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+    let length = |cell: &String| cell.chars().count();
+    let mut widths = vec![0; rows.first().map_or(0, Vec::len)];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = length(cell).max(*width);
+        }
+    }
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths);
+        let cells: Vec<_> = cells
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::aligned;
+
+    #[test]
+    fn cells_stand_below_each_other() {
+        let rows = [["NAME", "N", ""], ["a", "1", "x"], ["long-é", "12345", "y"]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(
+            aligned(&rows),
+            ["NAME    N", "a       1      x", "long-é  12345  y"]
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! The agent's end, wanted and unwanted, and its return.
+
+use anyhow::{Context, Result, ensure};
+use lab::{
+    Agent, Lab,
+    net::{ethtool::set_features, link::XdpMode},
+};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::{
+    RUN, SOON, V4, events, flow, flows,
+    load::Load,
+    ports::{both, left_by},
+    run, start, stats,
+    stream::{Bench, Pace},
+};
+
+const KEEP: [&str; 2] = ["--on-exit", "keep"];
+
+/// Starts the instance again on what this agent has left.
+fn restart(agent: Agent, arguments: &[&str]) -> Result<Agent> {
+    let mut agent = agent.restart(arguments)?;
+    agent.wait_ready(SOON)?;
+    Ok(agent)
+}
+
+/// A flow without its counters.
+fn rules(flow: Option<Value>) -> Result<Value> {
+    let mut flow = flow.context("no flow")?;
+    for rule in ["uplink", "downlink"] {
+        flow[rule]["packets"] = 0.into();
+        flow[rule]["bytes"] = 0.into();
+    }
+    Ok(flow)
+}
+
+#[test]
+fn traffic_does_not_notice_a_killed_agent_nor_its_return() -> Result<()> {
+    let (lab, vm, mut agent) = start(&[])?;
+    lab.client.introduce(&vm)?;
+    let load = Load::start(&lab.client, &vm)?;
+    let before = rules(flow(&agent, "10.0.0.13")?)?;
+    agent.kill9()?;
+    load.goes_on()?;
+
+    // Nobody runs, and yet there is an answer.
+    assert_eq!(rules(flow(&agent, "10.0.0.13")?)?, before);
+    let orphaned = stats(&agent)?;
+    assert_eq!(orphaned.agent(), (false, None));
+    ensure!(orphaned.get("ports/c0/tx_packets") > 50, "{orphaned:?}");
+    let order = agent.cli(&["unbind", "10.0.0.13"])?;
+    assert_eq!(order.status.code(), Some(1));
+
+    let agent = restart(agent, &RUN)?;
+    load.goes_on()?;
+    assert_eq!(rules(flow(&agent, "10.0.0.13")?)?, before);
+    assert_eq!(events(&agent)?, [] as [Value; 0], "nothing is new to it");
+    let adopted = stats(&agent)?;
+    assert_eq!(adopted.agent(), (true, Some(agent.pid())));
+    assert_eq!((adopted.get("created"), adopted.get("moves")), (1, 0));
+    assert_eq!(adopted.faults(), []);
+    for counter in [
+        "ports/c0/tx_packets",
+        "ports/t0/tx_bytes",
+        "sites/dc1/rx_packets",
+    ] {
+        ensure!(
+            adopted.get(counter) > orphaned.get(counter),
+            "{counter} goes on"
+        );
+    }
+    load.finish()
+}
+
+#[test]
+fn a_hold_down_outlives_the_agent() -> Result<()> {
+    let options = [&RUN[..], &["--hold-down", "1h"]].concat();
+    let mut bench = Bench::start(&options[RUN.len()..])?;
+    bench.speak(V4, 1)?;
+    bench.speak(V4, 2)?;
+    bench.wait_site(V4, "dc2")?;
+    bench.agent.kill9()?;
+    bench.speak(V4, 1)?;
+    bench.agent = restart(bench.agent, &options)?;
+    bench.speak(V4, 1)?;
+    let stats = stats(&bench.agent)?;
+    assert_eq!((stats.get("late"), stats.get("moves")), (2, 1));
+    let flow = flow(&bench.agent, "10.0.0.13")?.context("no flow")?;
+    assert_eq!(
+        (&flow["site"], &flow["previous_site"]),
+        (&"dc2".into(), &"dc1".into())
+    );
+    Ok(())
+}
+
+#[test]
+fn a_move_without_an_agent_is_learned_by_the_next_one() -> Result<()> {
+    let mut bench = Bench::start(&[])?;
+    bench.speak(V4, 1)?;
+    bench.agent.kill9()?;
+    // All of these wait, also those of an address that nobody knows.
+    bench
+        .vms
+        .send(Pace::Flood, 1000, &[(V4, 2), (crate::V6, 1)])?;
+    bench.agent = restart(bench.agent, &RUN)?;
+    bench.client.wait_for(bench.vms.sent(), SOON)?;
+    bench.wait_site(V4, "dc2")?;
+    let told = events(&bench.agent)?;
+    let kinds: Vec<_> = told.iter().map(|event| &event["event"]).collect();
+    assert_eq!(kinds, ["moved", "created"]);
+    let stats = stats(&bench.agent)?;
+    assert_eq!((stats.get("created"), stats.get("moves")), (2, 1));
+    assert_eq!(stats.faults(), []);
+    bench.vms.check(&bench.client.finish()?)
+}
+
+/// Ports as an operator may have them: down, and with offloads on that a switch wants off.
+fn unprepared() -> Result<Lab> {
+    let lab = Lab::fig1()?;
+    let on = [
+        "rx-vlan-hw-parse",
+        "tx-checksum-ip-generic",
+        "tx-tcp-segmentation",
+    ];
+    for port in ["c0", "t0"] {
+        set_features(&lab.switch, port, &on.map(|feature| (feature, true)))?;
+    }
+    lab.switch.set_down("c0")?;
+    Ok(lab)
+}
+
+/// Whether both ports are the switch's.
+fn taken(lab: &Lab) -> Result<bool> {
+    Ok(both(lab)?.iter().all(|port| {
+        let off = ["rx-vlan-hw-parse", "tx-tcp-segmentation"];
+        port.up
+            && port.promiscuity > 0
+            && port.xdp == Some(XdpMode::Native)
+            && off.iter().all(|feature| !port.features[*feature])
+    }))
+}
+
+#[test]
+fn a_clean_end_puts_the_ports_back() -> Result<()> {
+    let lab = unprepared()?;
+    let before = both(&lab)?;
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut agent = run(&lab.switch, &RUN)?;
+        ensure!(taken(&lab)?, "{:?}", both(&lab)?);
+        agent.signal(signal)?;
+        let status = agent.wait_exit(SOON)?;
+        ensure!(status.success(), "{signal}: {status}: {}", agent.stderr());
+        assert_eq!(both(&lab)?, before);
+        assert_eq!(left_by(agent.instance()), [] as [&str; 0]);
+        let output = agent.cli(&["flows"])?;
+        assert_eq!(output.status.code(), Some(1), "nothing is pinned any more");
+    }
+    Ok(())
+}
+
+#[test]
+fn detach_puts_back_what_a_killed_agent_left() -> Result<()> {
+    let lab = unprepared()?;
+    let before = both(&lab)?;
+    let mut agent = run(&lab.switch, &RUN)?;
+    let refused = agent.cli(&["detach"])?;
+    assert_eq!(refused.status.code(), Some(1), "not while it runs");
+    agent.kill9()?;
+    ensure!(taken(&lab)?, "{:?}", both(&lab)?);
+    assert_eq!(left_by(agent.instance()).len(), 3);
+    agent.cli_ok(&["detach"])?;
+    assert_eq!(both(&lab)?, before);
+    assert_eq!(left_by(agent.instance()), [] as [&str; 0]);
+    // Once more does no harm.
+    agent.cli_ok(&["detach"])?;
+    Ok(())
+}
+
+#[test]
+fn on_exit_keep_leaves_the_datapath_to_the_next_run() -> Result<()> {
+    let (lab, vm, mut agent) = start(&KEEP)?;
+    lab.client.introduce(&vm)?;
+    let load = Load::start(&lab.client, &vm)?;
+    let before = rules(flow(&agent, "10.0.0.13")?)?;
+    agent.signal(Signal::SIGTERM)?;
+    ensure!(agent.wait_exit(SOON)?.success(), "{}", agent.stderr());
+    load.goes_on()?;
+    assert_eq!(rules(flow(&agent, "10.0.0.13")?)?, before);
+    assert_eq!(stats(&agent)?.agent(), (false, None));
+
+    // The next one cleans up.
+    let mut agent = restart(agent, &RUN)?;
+    load.goes_on()?;
+    assert_eq!(flows(&agent)?.len(), 1);
+    assert_eq!(stats(&agent)?.get("created"), 1);
+    load.finish()?;
+    ensure!(agent.interrupt(SOON)?.success(), "{}", agent.stderr());
+    assert_eq!(left_by(agent.instance()), [] as [&str; 0]);
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! The real switch between real sockets, in the laboratory of Fig. 1.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use lab::{Agent, Lab, Mac, Namespace, Vm};
+use serde_json::Value;
+
+mod crash;
+mod instances;
+mod late;
+mod load;
+mod mistakes;
+mod moves;
+mod ops;
+mod order;
+mod policy;
+mod ports;
+mod stats;
+mod stream;
+mod tags;
+mod traffic;
+
+use stats::Stats;
+
+/// Long enough for a busy machine.
+const SOON: Duration = Duration::from_secs(10);
+/// Long enough for a lot of traffic on a busy machine.
+const LATER: Duration = Duration::from_secs(60);
+/// How long nothing must arrive to believe that nothing will.
+const SILENCE: Duration = Duration::from_millis(150);
+
+const VM_MAC: Mac = [0x52, 0x54, 0, 0, 0, 13];
+const VM_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 13);
+const VM_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 13);
+const V4: IpAddr = IpAddr::V4(VM_IPV4);
+const V6: IpAddr = IpAddr::V6(VM_IPV6);
+/// The switch of the figure.
+const RUN: [&str; 7] = [
+    "run", "--client", "c0", "--site", "dc1=t0:1", "--site", "dc2=t0:2",
+];
+
+/// Starts a switch and waits until frames flow. `arguments` begins with `run`.
+fn run(namespace: &Namespace, arguments: &[&str]) -> Result<Agent> {
+    let mut agent = Agent::start(namespace, arguments)?;
+    agent.wait_ready(SOON)?;
+    Ok(agent)
+}
+
+/// The figure with the VM in DC 1 and the switch, with `options` more than [`RUN`].
+fn start(options: &[&str]) -> Result<(Lab, Vm, Agent)> {
+    let lab = Lab::fig1()?;
+    let vm = lab.add_vm(0, "vm13", VM_MAC, VM_IPV4, VM_IPV6)?;
+    let agent = run(&lab.switch, &[&RUN, options].concat())?;
+    Ok((lab, vm, agent))
+}
+
+/// The flow table.
+fn flows(agent: &Agent) -> Result<Vec<Value>> {
+    let text = agent.cli_ok(&["flows", "--json"])?;
+    serde_json::from_str(&text).with_context(|| format!("read the flow table from {text}"))
+}
+
+/// The flow of an address, if there is one.
+fn flow(agent: &Agent, address: &str) -> Result<Option<Value>> {
+    let flows = flows(agent)?;
+    Ok(flows.into_iter().find(|flow| flow["address"] == address))
+}
+
+/// What happened, the oldest first.
+fn events(agent: &Agent) -> Result<Vec<Value>> {
+    let text = agent.cli_ok(&["events", "--json"])?;
+    let event = |line: &str| {
+        serde_json::from_str(line).with_context(|| format!("read an event from {line}"))
+    };
+    text.lines().map(event).collect()
+}
+
+/// The counters.
+fn stats(agent: &Agent) -> Result<Stats> {
+    agent.cli_ok(&["stats", "--json"])?.parse()
+}

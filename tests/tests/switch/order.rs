@@ -1,0 +1,151 @@
+//! Order across the switch-over: frames that the datapath forwards by a new flow must not overtake
+//! those of the same address that are still on their way through the agent.
+//!
+//! All of it holds as long as what arrives faster than the agent forwards fits into the miss ring.
+
+use std::net::IpAddr;
+
+use anyhow::{Context, Result, ensure};
+use lab::poll_until;
+use nix::sys::signal::Signal;
+
+use crate::{
+    LATER, SOON, V4, V6, stats,
+    stream::{Bench, Pace, Sender},
+};
+
+const FRAMES: usize = 100_000;
+
+impl Bench {
+    /// Everything arrives, once and in order, the datapath forwards by itself in the end, and the
+    /// counters say so.
+    fn judge(mut self) -> Result<()> {
+        let settled = self.settle();
+        let stats = stats(&self.agent)?;
+        // Where frames are lost, if they are: before, in or behind the switch.
+        let way = [
+            ("sent", self.vms.sent() as u64),
+            ("received by t0", stats.get("ports/t0/rx_packets")),
+            ("sent by c0", stats.get("ports/c0/tx_packets")),
+            (
+                "without room at the client",
+                self.lab.switch.link("c0")?.tx_dropped,
+            ),
+        ];
+        ensure!(stats.faults().is_empty(), "{:?}, {way:?}", stats.faults());
+        settled.with_context(|| format!("{way:?}"))?;
+        let [sent, received, forwarded, refused] = way.map(|(_, count)| count);
+        ensure!((received, forwarded, refused) == (sent, sent, 0), "{way:?}");
+        self.vms.check(&self.client.finish()?)
+    }
+
+    /// Waits until all frames have arrived, and then until one does without the agent.
+    fn settle(&mut self) -> Result<()> {
+        self.client.wait_for(self.vms.sent(), LATER)?;
+        let sender = self.vms.last().context("nothing was sent")?;
+        let mut misses = stats(&self.agent)?.get("misses");
+        poll_until(SOON, "the datapath to forward by itself", || {
+            let mut step = || {
+                self.vms.send(Pace::Flood, 1, &[sender])?;
+                self.client.wait_for(self.vms.sent(), SOON)?;
+                let before = misses;
+                misses = stats(&self.agent)?.get("misses");
+                anyhow::Ok(misses == before)
+            };
+            match step() {
+                Ok(settled) => settled.then_some(Ok(())),
+                Err(error) => Some(Err(error)),
+            }
+        })?
+    }
+}
+
+#[test]
+fn a_hundred_thousand_frames_back_to_back_across_a_move() -> Result<()> {
+    for address in [V4, V6] {
+        let mut bench = Bench::start(&[])?;
+        bench.vms.send(Pace::Flood, FRAMES / 2, &[(address, 1)])?;
+        bench.vms.send(Pace::Flood, FRAMES / 2, &[(address, 2)])?;
+        bench.judge()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_hundred_thousand_frames_while_the_datapath_takes_over() -> Result<()> {
+    let mut bench = Bench::start(&[])?;
+    for vlan in [1, 2] {
+        bench.vms.send(Pace::Flood, FRAMES / 10, &[(V4, vlan)])?;
+        bench
+            .vms
+            .send(Pace::Steady, 4 * FRAMES / 10, &[(V4, vlan)])?;
+    }
+    bench.judge()
+}
+
+#[test]
+fn a_hundred_thousand_frames_of_a_new_address() -> Result<()> {
+    let mut bench = Bench::start(&[])?;
+    bench.vms.send(Pace::Flood, FRAMES, &[(V4, 1)])?;
+    bench.judge()
+}
+
+#[test]
+fn a_hundred_thousand_frames_among_those_of_twenty_others() -> Result<()> {
+    let mut bench = Bench::start(&[])?;
+    // Every sixth frame is of another one of twenty; half of these move too.
+    let senders = |vlan: u16| -> Vec<Sender> {
+        (0..20)
+            .flat_map(|n| {
+                let other = IpAddr::from([10, 0, 0, 100 + n]);
+                let theirs = if n % 2 == 0 { 1 } else { vlan };
+                [[(V4, vlan); 5].as_slice(), &[(other, theirs)]].concat()
+            })
+            .collect()
+    };
+    for vlan in [1, 2] {
+        bench
+            .vms
+            .send(Pace::Flood, FRAMES * 6 / 5 / 2, &senders(vlan))?;
+    }
+    bench.judge()
+}
+
+#[test]
+fn frames_that_wait_for_a_stopped_agent_leave_first() -> Result<()> {
+    let mut bench = Bench::start(&[])?;
+    for vlan in [1, 2] {
+        bench.agent.signal(Signal::SIGSTOP)?;
+        bench.vms.send(Pace::Flood, 20_000, &[(V4, vlan)])?;
+        bench.agent.signal(Signal::SIGCONT)?;
+        bench.vms.send(Pace::Flood, 10_000, &[(V4, vlan)])?;
+        bench.vms.send(Pace::Steady, 20_000, &[(V4, vlan)])?;
+    }
+    bench.judge()
+}
+
+#[test]
+fn frames_of_full_size_keep_their_order_too() -> Result<()> {
+    let mut bench = Bench::start(&[])?;
+    // With the headers, exactly the MTU. 15 000 of them fit into the miss ring.
+    bench.vms.payload = 1500 - 40 - 8;
+    bench.vms.send(Pace::Flood, 7_500, &[(V6, 1)])?;
+    bench.vms.send(Pace::Flood, 7_500, &[(V6, 2)])?;
+    bench.judge()
+}
+
+#[test]
+fn an_address_that_moves_a_hundred_times_keeps_its_order() -> Result<()> {
+    let options = ["--hold-down", "0s", "--quarantine-moves", "1000"];
+    let mut bench = Bench::start(&options)?;
+    for round in 0..50 {
+        for vlan in [1, 2] {
+            // Sooner and later after the datapath has taken over, and before.
+            bench.vms.send(Pace::Flood, 10 + 7 * round, &[(V4, vlan)])?;
+            bench.vms.send(Pace::Steady, 40 * round, &[(V4, vlan)])?;
+        }
+    }
+    let moves = stats(&bench.agent)?.get("moves");
+    ensure!(moves > 10, "it moved {moves} times only");
+    bench.judge()
+}

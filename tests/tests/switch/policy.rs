@@ -1,0 +1,191 @@
+//! What an operator decides beforehand: who is believed, and what is unknown.
+
+use std::net::IpAddr;
+
+use anyhow::{Context, Result, ensure};
+use lab::{
+    RawReceiver, RawSender, Tag,
+    frame::{self, Arp, tagged},
+    poll_until,
+};
+use serde_json::json;
+
+use crate::{
+    SILENCE, SOON, V4, V6, VM_IPV4, VM_MAC, events, flow, flows, stats,
+    stream::{Bench, Pace, SINK_IPV4, SINK_MAC},
+};
+
+const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 77));
+
+/// Has `address` speak `count` times from a VLAN, and wants every frame refused for this reason,
+/// counted, and told once.
+fn refused(bench: &mut Bench, address: IpAddr, vlan: u16, reason: &str, count: u64) -> Result<()> {
+    let arrived = bench.client.received();
+    let counter = format!("refused/{reason}");
+    let before = stats(&bench.agent)?.get(&counter);
+    bench
+        .vms
+        .send(Pace::Flood, count as usize, &[(address, vlan)])?;
+    poll_until(SOON, &format!("{count} refusals as {reason}"), || {
+        let now = stats(&bench.agent).ok()?.get(&counter);
+        (now == before + count).then_some(())
+    })?;
+    let told = events(&bench.agent)?.into_iter().filter(|event| {
+        event["event"] == "refused" && event["address"] == json!(address.to_string())
+    });
+    let reasons: Vec<_> = told
+        .map(|event| (event["reason"].clone(), event["to"].clone()))
+        .collect();
+    assert_eq!(reasons, [(json!(reason), json!(format!("dc{vlan}")))]);
+    ensure!(
+        bench.client.received() == arrived,
+        "a refused frame was delivered"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_full_flow_table_refuses_the_new_and_serves_the_old() -> Result<()> {
+    let mut bench = Bench::start(&["--max-flows", "2"])?;
+    bench.speak(V4, 1)?;
+    bench.speak(V6, 1)?;
+    refused(&mut bench, OTHER, 1, "table-full", 3)?;
+    let output = bench.agent.cli(&["bind", "10.0.0.78", "--site", "dc1"])?;
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    ensure!(
+        line.contains("full (2 bindings)") && line.lines().count() == 1,
+        "{line}"
+    );
+
+    // The others go on, and move.
+    bench.speak(V4, 1)?;
+    bench.speak(V4, 2)?;
+    bench.wait_site(V4, "dc2")?;
+    // Every frame is accounted for: delivered or refused.
+    let counted = stats(&bench.agent)?;
+    let [received, sent] = ["ports/t0/rx_packets", "ports/c0/tx_packets"].map(|c| counted.get(c));
+    assert_eq!((received, sent), (7, 4));
+    assert_eq!(
+        (counted.get("bindings/count"), counted.get("bindings/max")),
+        (2, 2)
+    );
+    assert_eq!(counted.faults(), []);
+
+    bench.agent.cli_ok(&["unbind", "fd00::d"])?;
+    bench.speak(OTHER, 1)?;
+    bench.wait_site(OTHER, "dc1")
+}
+
+#[test]
+fn an_address_outside_what_its_site_may_claim_is_refused() -> Result<()> {
+    let allow = ["--allow", "dc1=10.0.0.0/28", "--allow", "dc1=fd00::/64"];
+    let mut bench = Bench::start(&allow)?;
+    bench.speak(V4, 1)?;
+    bench.speak(V6, 1)?;
+    refused(&mut bench, OTHER, 1, "unauthorised", 2)?;
+    // A site without prefixes may claim all, and then there is no way back.
+    bench.speak(OTHER, 2)?;
+    bench.wait_site(OTHER, "dc2")?;
+    let before = flow(&bench.agent, "10.0.0.77")?;
+    bench.vms.send(Pace::Flood, 1, &[(OTHER, 1)])?;
+    let refused = || stats(&bench.agent).map(|stats| stats.get("refused/unauthorised"));
+    poll_until(SOON, "a third refusal", || {
+        (refused().ok()? == 3).then_some(())
+    })?;
+    assert_eq!(flow(&bench.agent, "10.0.0.77")?, before);
+    Ok(())
+}
+
+#[test]
+fn a_static_address_stays() -> Result<()> {
+    let mut bench = Bench::start(&["--static", "10.0.0.13=dc1", "--static", "fd00::d=dc2"])?;
+    let state = |bench: &Bench, address| -> Result<_> {
+        let flow = flow(&bench.agent, address)?.context("no flow")?;
+        Ok((flow["site"].clone(), flow["state"].clone()))
+    };
+    assert_eq!(state(&bench, "10.0.0.13")?, (json!("dc1"), json!("static")));
+    refused(&mut bench, V4, 2, "pinned", 2)?;
+    refused(&mut bench, V6, 1, "pinned", 2)?;
+    bench.speak(V4, 1)?;
+    bench.speak(V6, 2)?;
+    // The operator's hand is stronger.
+    bench
+        .agent
+        .cli_ok(&["move", "10.0.0.13", "--site", "dc2"])?;
+    assert_eq!(state(&bench, "10.0.0.13")?, (json!("dc2"), json!("static")));
+    bench.speak(V4, 2)?;
+    Ok(())
+}
+
+#[test]
+fn only_known_addresses_move_by_the_letter_of_the_patent() -> Result<()> {
+    let mut bench = Bench::start(&["--learn", "moves-only"])?;
+    refused(&mut bench, V4, 1, "unknown", 3)?;
+    assert_eq!(flows(&bench.agent)?.len(), 0);
+    bench
+        .agent
+        .cli_ok(&["bind", "10.0.0.13", "--site", "dc1"])?;
+    bench.speak(V4, 1)?;
+    bench.speak(V4, 2)?;
+    bench.wait_site(V4, "dc2")
+}
+
+/// What the trunk hears of `count` packets from the client to the VM, which nobody knows.
+fn to_the_unknown(bench: &Bench, count: usize) -> Result<Vec<Vec<u8>>> {
+    let mut trunk = RawReceiver::open(&bench.lab.wan, "pt0")?;
+    let client = RawSender::open(&bench.lab.client.ns, "pc0")?;
+    let (from, to) = ((SINK_IPV4, 9).into(), (VM_IPV4, 7).into());
+    let packet = frame::udp(SINK_MAC, VM_MAC, from, to, b"who are you?");
+    client.send_all(vec![packet.as_slice(); count])?;
+    // The question behind them shows that they are through.
+    let question = Arp::request(SINK_MAC, SINK_IPV4, VM_IPV4).frame();
+    client.send(&question)?;
+    let last = tagged(&[Tag::c(2)], &question);
+    let mut heard = Vec::new();
+    trunk.expect(SOON, "the question at the last site", |got| {
+        heard.push(got.frame.clone());
+        (got.frame == last).then_some(())
+    })?;
+    ensure!(
+        trunk.drain(SILENCE)?.is_empty(),
+        "more than the question at the last site"
+    );
+    heard.retain(|heard| !heard.ends_with(&question[14..]));
+    Ok(heard)
+}
+
+#[test]
+fn packets_to_the_unknown_are_dropped_where_the_operator_wants_it() -> Result<()> {
+    let bench = Bench::start(&["--unknown", "drop"])?;
+    assert_eq!(to_the_unknown(&bench, 5)?, [] as [Vec<u8>; 0]);
+    let stats = stats(&bench.agent)?;
+    assert_eq!(stats.drops(), [("unknown", 5)]);
+    assert_eq!(
+        (stats.get("flooded"), stats.get("ports/t0/tx_packets")),
+        (1, 2)
+    );
+    Ok(())
+}
+
+#[test]
+fn packets_to_the_unknown_reach_every_site_up_to_a_limit() -> Result<()> {
+    let bench = Bench::start(&[])?;
+    let heard = to_the_unknown(&bench, 5000)?;
+    let of = |vid: u16| {
+        heard
+            .iter()
+            .filter(|frame| frame[14..16] == vid.to_be_bytes())
+            .count()
+    };
+    assert_eq!(of(1), of(2));
+    let stats = stats(&bench.agent)?;
+    let flooded = stats.get("flooded") - 1;
+    assert_eq!(flooded, of(1) as u64);
+    ensure!(
+        flooded >= 100,
+        "a burst of 100 is within the limit, {flooded} were"
+    );
+    assert_eq!(stats.get("drops/unknown-rate"), 5000 - flooded);
+    Ok(())
+}
