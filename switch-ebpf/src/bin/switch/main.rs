@@ -78,19 +78,24 @@ mod program {
     /// Decides on a frame that came in at any port.
     #[xdp(frags)]
     pub fn switch(ctx: XdpContext) -> u32 {
+        count::run();
+        let action = decide(&ctx);
+        count::run();
+        action
+    }
+
+    #[inline(always)]
+    fn decide(ctx: &XdpContext) -> u32 {
         let to = Cell::new(0);
-        count::run();
-        let verdict = receive(&ctx, &to);
-        count::run();
-        match verdict {
-            Ok(Verdict::Port) => redirect(&ctx, to.get()),
+        match receive(ctx, &to) {
+            Ok(Verdict::Port) => redirect(ctx, to.get()),
             Ok(Verdict::Pass) => {
                 count::counter(Counter::Passed);
                 XDP_PASS
             }
             Ok(Verdict::Taken) => XDP_DROP,
             Err(reason) => {
-                count::drop(&ctx, reason);
+                count::drop(ctx, reason);
                 XDP_DROP
             }
         }
