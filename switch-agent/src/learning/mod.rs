@@ -17,18 +17,10 @@ mod record;
 mod refusals;
 mod slots;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
-    thread,
-};
+use std::{sync::Arc, thread};
 
 use aya::maps::{MapData, MapError, RingBuf};
 pub use gateways::Trust;
-use nix::sys::eventfd::{EfdFlags, EventFd};
 pub use record::Record;
 use switch_ebpf::rule::{Learn, Policy};
 use thiserror::Error;
@@ -39,6 +31,7 @@ use crate::{
     config::{self, Config, nanoseconds},
     datapath::{Tables, Topology},
     net::packet::SendError,
+    worker,
 };
 
 /// Why learning cannot go on.
@@ -68,11 +61,7 @@ type Mail = (Order, oneshot::Sender<Result<(), String>>);
 
 /// The learner, from outside.
 #[derive(Clone)]
-pub struct Handle {
-    mail: mpsc::Sender<Mail>,
-    wake: Arc<EventFd>,
-    stop: Arc<AtomicBool>,
-}
+pub struct Handle(worker::Handle<Mail>);
 
 impl Handle {
     /// Has the learner carry out an order.
@@ -81,23 +70,16 @@ impl Handle {
     /// Why it could not be, in a line for the operator.
     pub async fn order(&self, order: Order) -> Result<(), String> {
         let (reply, answer) = oneshot::channel();
-        let gone = || "the switch is shutting down".to_owned();
-        self.mail.send((order, reply)).map_err(|_| gone())?;
-        self.wake()
-            .map_err(|error| format!("cannot wake the learner: {error}"))?;
-        answer.await.map_err(|_| gone())?
+        self.0
+            .send((order, reply))
+            .map_err(|error| format!("cannot reach the learner, it may be ending: {error}"))?;
+        let gone = |_| "the switch is shutting down".to_owned();
+        answer.await.map_err(gone)?
     }
 
     /// Has the learner finish: what it has read of the ring still leaves.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-        if let Err(error) = self.wake() {
-            tracing::warn!(%error, "cannot wake the learner; it ends at its next heartbeat");
-        }
-    }
-
-    fn wake(&self) -> nix::Result<()> {
-        self.wake.write(1).map(drop)
+        self.0.stop();
     }
 }
 
@@ -110,26 +92,16 @@ pub fn start(
     misses: RingBuf<MapData>,
     record: Arc<Record>,
 ) -> Result<(Handle, thread::JoinHandle<Result<(), LearnError>>), LearnError> {
-    let (mail, letters) = mpsc::channel();
-    let wake =
-        EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).map_err(|source| {
-            LearnError::System {
-                what: "make an eventfd",
-                source,
-            }
-        })?;
-    let handle = Handle {
-        mail,
-        wake: Arc::new(wake),
-        stop: Arc::default(),
-    };
+    let (handle, inbox) = worker::worker().map_err(|source| LearnError::System {
+        what: "make an eventfd",
+        source,
+    })?;
     let mut learner = learner::Learner::new(config, trust, topology, tables, misses, record)?;
-    let inside = handle.clone();
     let thread = thread::Builder::new()
         .name("learner".to_owned())
-        .spawn(move || learner.run(&letters, &inside.wake, &inside.stop))
+        .spawn(move || learner.run(&inbox))
         .map_err(LearnError::Thread)?;
-    Ok((handle, thread))
+    Ok((Handle(handle), thread))
 }
 
 impl From<config::Learn> for Learn {

@@ -3,6 +3,7 @@
 //! Every struct is made of plain integers and bytes without padding (the `zerocopy` derives prove
 //! it at compile time), and any change of their meaning raises [`LAYOUT_VERSION`].
 
+#[macro_use]
 mod counters;
 mod miss;
 
@@ -177,6 +178,8 @@ macro_rules! shared {
         unsafe impl aya::Pod for $name {}
     )*};
 }
+
+pub mod gateway;
 
 /// No site.
 pub const NO_SITE: u32 = u32::MAX;

@@ -6,14 +6,17 @@
 //!
 //! 1. **Held.** [`Binding::left`](switch_ebpf::abi::Binding::left) is unknown: the datapath puts
 //!    every frame of the address into the ring and numbers it. Programs that read the maps before
-//!    the binding was written may still be running; they are done when each CPU's count of finished
-//!    frames has caught up with its count of received ones as of after the write. What they put
-//!    into the ring is out once a later record was, or the ring was empty.
+//!    the binding was written may still be running, at any port and with any older binding of the
+//!    address or of its slot; they are done when each CPU's program has ended that ran after the
+//!    write. What they put into the ring is out once a later record was, or the ring was empty.
 //! 2. **Published.** The agent says in `left` how many numbered frames have left it. The datapath
 //!    forwards a frame by itself as soon as that is how many have ever been numbered: then none is
 //!    on its way. From then on no frame is numbered, so the state lasts.
 //! 3. **Settled.** Once no program runs that could have read an older `left`, and the numbers are
 //!    equal, the phase is over and costs nothing any more.
+//!
+//! For 2 to come about, the frames of the address must leave a gap now and then that is as long as
+//! the agent needs to send one and to say so. Without it they all go on taking the way through it.
 //!
 //! This module is only the bookkeeping: counters and time come in, what to write comes out.
 

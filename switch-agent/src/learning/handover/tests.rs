@@ -1,6 +1,7 @@
 //! A model of the datapath and the agent, and the handover in it under arbitrary schedules.
 
 mod agent;
+mod pace;
 mod phases;
 mod world;
 

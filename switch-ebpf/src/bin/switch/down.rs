@@ -8,12 +8,12 @@ use switch_ebpf::{
     },
     frame::{Evidence, Origin, Retag},
     learning_packet, rule,
+    xdp::{Packet, retag},
 };
 
 use crate::{
     Ingress, Verdict, count, egress, maps,
     miss::{self, Queued},
-    packet::{Packet, retag},
 };
 
 /// Forwards by the binding of the sender's address.
@@ -89,7 +89,7 @@ fn is_late(network: &Network, binding: &Binding, site: u32, evidence: Evidence) 
 
 #[inline(always)]
 fn change(ingress: &Ingress<'_>, leg: &Leg) -> Retag {
-    Retag::between(ingress.frame.outer, ingress.own_tag, leg.tag())
+    Retag::between(ingress.frame.outer(), ingress.own_tag, leg.tag())
 }
 
 #[inline(always)]

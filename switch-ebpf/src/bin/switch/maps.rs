@@ -6,13 +6,14 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, DevMap, HashMap, PerCpuArray, RingBuf},
 };
-use switch_ebpf::abi::{
-    Attachment, AttachmentKey, Binding, BindingKey, Counter, DEFAULT_MAX_FLOWS, Drop, FlowTraffic,
-    Forwarded, Gateway, Label, Leg, MAX_GATEWAYS, MAX_NETWORKS, MAX_PORTS, MAX_SITES, MISS_RING,
-    Meta, Network, Port, Redirects, Traffic, agent, traffic,
+use switch_ebpf::{
+    abi::{
+        Attachment, AttachmentKey, Binding, BindingKey, Counter, DEFAULT_MAX_FLOWS, Drop,
+        FlowTraffic, Forwarded, Gateway, Label, Leg, MAX_GATEWAYS, MAX_NETWORKS, MAX_PORTS,
+        MAX_SITES, MISS_RING, Meta, Network, Port, Redirects, Traffic, agent, traffic,
+    },
+    xdp::Shared,
 };
-
-use crate::atomic::Shared;
 
 #[map]
 static PORTS: HashMap<u32, Port> = HashMap::pinned(MAX_PORTS, 0);

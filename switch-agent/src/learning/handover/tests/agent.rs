@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use switch_ebpf::{
     abi::{Binding, BindingKey, LEFT_UNKNOWN, PHASE_HANDOVER, PHASE_SETTLED},
     frame::{Address, Evidence},
-    rule::{self, Verdict},
+    rule::{self, Claim, Verdict},
 };
 
 use super::{
@@ -166,7 +166,7 @@ impl Agent {
         Ok(Err(format!("it does not settle: {:?}", self.handovers)))
     }
 
-    fn adopt(&mut self, stage: &Stage) -> Result<(), Killed> {
+    pub fn adopt(&mut self, stage: &Stage) -> Result<(), Killed> {
         let bindings = stage.world.borrow().bindings;
         let used = |slot: &u32| bindings.iter().flatten().any(|bound| bound.slot == *slot);
         self.free = (0..ADDRESSES as u32).rev().filter(|s| !used(s)).collect();
@@ -237,16 +237,21 @@ impl Agent {
             let world = stage.world.borrow();
             (world.now_ns, world.policy, world.bindings[address])
         };
-        let data = Evidence::Data;
-        match rule::judge(binding.as_ref(), site, data, true, &policy, now_ns) {
+        let claim = Claim {
+            site,
+            evidence: Evidence::Data,
+            mac: [2; 6],
+            authorised: true,
+        };
+        match rule::judge(binding.as_ref(), &claim, &policy, now_ns) {
             Verdict::Create => {
                 let slot = self.free.pop().expect("a slot for each address");
-                let created = rule::created(site, slot, now_ns, [2; 6]);
+                let created = rule::created(site, slot, now_ns, claim.mac);
                 self.hand_over(stage, address, created)
             }
             Verdict::Move => {
                 let before = binding.expect("what moves is bound");
-                let moved = rule::moved(&before, site, &policy, now_ns, [2; 6]);
+                let moved = rule::moved(&before, &claim, &policy, now_ns);
                 self.hand_over(stage, address, moved)
             }
             Verdict::Refresh | Verdict::Late => Ok(()),

@@ -4,12 +4,7 @@ use std::{cell::Cell, convert::Infallible};
 
 use switch_ebpf::{abi::BindingKey, frame::Address};
 
-use super::{
-    super::{Datapath, Handovers, Write},
-    ENDLESS, ROOM,
-    agent::{Agent, Stage},
-    world::{Frame, How, World},
-};
+use super::super::{Datapath, Handovers, Write};
 
 const SLOT: u32 = 7;
 /// Frames numbered before it all begins.

@@ -115,6 +115,8 @@ impl World {
                 hold_down_announce_ns: hold_down_ns,
                 quarantine_moves: u32::MAX,
                 quarantine_window_ns: u64::MAX,
+                quarantine_ns: 0,
+                pin_mac: false,
             },
             bindings: [None; ADDRESSES],
             queued: [0; ADDRESSES],
