@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use aya_build::{Package, Toolchain, build_ebpf};
 
 /// The programs, one object each.
-const OBJECTS: [&str; 1] = ["switch"];
+const OBJECTS: [&str; 2] = ["switch", "gateway"];
 
 /// The third version of the BPF instruction set (Linux 5.12): it has atomic operations that return
 /// the old value, and jumps that compare 32 bits. 32-bit registers alone (`+alu32`) are not enough:

@@ -7,9 +7,12 @@ use std::{
 
 use clap::Parser;
 use switch_agent::{
+    api::AnyStats,
     cli::{Cli, Command, LogFormat, LogLevel, error_line, exit_status},
     control::Client,
-    report, switch, verbs,
+    gateway, report, switch,
+    types::InstanceName,
+    verbs,
 };
 use tracing_subscriber::filter::LevelFilter;
 
@@ -33,6 +36,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Run(args) => verbs::run(&instance, args),
+        Command::Gateway(args) => verbs::gateway(&instance, args),
         Command::Check(args) => verbs::check(&instance, args, out),
         Command::Detach => verbs::detach(&instance, out),
         Command::Flows(args) => {
@@ -44,20 +48,23 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
             };
             verbs::flows(&client, &args, offline, out)
         }
-        Command::Stats(args) => {
-            let offline = || {
-                Ok(switch::offline(&instance)?
-                    .as_ref()
-                    .map(report::stats)
-                    .transpose()?)
-            };
-            verbs::stats(&client, &args, offline, out)
-        }
+        Command::Stats(args) => verbs::stats(&client, &args, || offline_stats(&instance), out),
         Command::Bind(args) => verbs::bind(&client, &args, out),
         Command::Move(args) => verbs::move_(&client, &args, out),
         Command::Unbind(args) => verbs::unbind(&client, &args, out),
         Command::Release(args) => verbs::release(&client, &args, out),
         Command::Events(args) => verbs::events(&client, &args, out, &mut io::stderr()),
+    }
+}
+
+/// The counters in the pinned maps of an instance that no agent runs for.
+fn offline_stats(instance: &InstanceName) -> anyhow::Result<Option<AnyStats>> {
+    if let Some(tables) = gateway::offline(instance)? {
+        return Ok(Some(gateway::report(&tables)?.into()));
+    }
+    match switch::offline(instance)? {
+        Some(tables) => Ok(Some(report::stats(&tables)?.into())),
+        None => Ok(None),
     }
 }
 

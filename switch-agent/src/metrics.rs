@@ -19,7 +19,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 
 use crate::{
-    api::{Counters, Stats},
+    api::{AnyStats, Counters, Stats},
     control::Backend,
 };
 
@@ -61,7 +61,9 @@ pub async fn serve(
 
 async fn answer(State(backend): State<Arc<dyn Backend>>) -> Response {
     let encoded = match backend.stats().await {
-        Ok(stats) => encode(stats).map_err(|error| error.to_string()),
+        Ok(AnyStats::Switch(stats)) => encode(*stats).map_err(|error| error.to_string()),
+        // Only `run` has an option for it.
+        Ok(AnyStats::Gateway(_)) => Err("a gateway has no metrics".to_owned()),
         Err(message) => Err(message),
     };
     match encoded {

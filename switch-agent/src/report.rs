@@ -100,6 +100,7 @@ fn site(names: &Names, id: u32) -> Option<Site> {
         vid,
         tpid,
         allow: Vec::new(),
+        learn: None,
     })
 }
 
@@ -169,7 +170,8 @@ pub fn stats(tables: &Tables) -> Result<Stats, MapError> {
     })
 }
 
-fn mode_name(mode: u16) -> Option<&'static str> {
+/// The XDP mode of a port, in a word.
+pub(crate) fn mode_name(mode: u16) -> Option<&'static str> {
     match mode {
         MODE_NATIVE => Some("native"),
         MODE_GENERIC => Some("generic"),
@@ -177,7 +179,8 @@ fn mode_name(mode: u16) -> Option<&'static str> {
     }
 }
 
-fn counters(traffic: &switch_ebpf::abi::Traffic) -> Counters {
+/// Counted traffic, in the words of the API.
+pub(crate) fn counters(traffic: &switch_ebpf::abi::Traffic) -> Counters {
     Counters {
         rx_packets: traffic.rx_packets,
         rx_bytes: traffic.rx_bytes,
@@ -186,7 +189,8 @@ fn counters(traffic: &switch_ebpf::abi::Traffic) -> Counters {
     }
 }
 
-fn plus(a: &Counters, b: &Counters) -> Counters {
+/// The sum of two.
+pub(crate) fn plus(a: &Counters, b: &Counters) -> Counters {
     Counters {
         rx_packets: a.rx_packets + b.rx_packets,
         rx_bytes: a.rx_bytes + b.rx_bytes,

@@ -3,56 +3,34 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use aya_log::EbpfLogger;
-use caps::{CapSet, Capability};
 use futures::future::BoxFuture;
-use switch_ebpf::abi::MODE_NATIVE;
 use thiserror::Error;
 
 use crate::{
-    api::{Flow, Order, Stats},
+    api::{AnyStats, Flow, Order},
     config::Config,
     control::{Backend, Journal},
-    datapath::{DatapathError, Names, Pins, PortEntry, Programs, Tables, Topology, open_misses},
+    datapath::{
+        DatapathError, Names, Pins, PortEntry, Programs, SWITCH, Tables, Topology, open_misses,
+    },
+    instance::{self, InstanceError, check_host, check_ports},
     learning::{self, Handle, LearnError, Record, Trust},
     learning_key::{Key, KeyError},
-    net::link::{self, Link},
-    ports::{self, Changes, KernelError, Port, PortError, PortRole},
+    ports::{Changes, Port, PortRole},
     report,
-    state::{State, StateError, StateFile},
+    state::{State, StateFile},
     types::{InstanceName, PortName, Tpid},
 };
-
-/// What a switch needs to be allowed: links and offloads, raw sockets, BPF.
-const CAPABILITIES: [Capability; 3] = [
-    Capability::CAP_NET_ADMIN,
-    Capability::CAP_NET_RAW,
-    Capability::CAP_SYS_ADMIN,
-];
 
 /// Why a switch does not start, or does not end as it should.
 #[derive(Debug, Error)]
 pub enum SwitchError {
-    /// Not allowed.
-    #[error("the switch needs the capability {0}; run it as root, for example with sudo")]
-    Privileges(Capability),
-    /// The kernel lacks what the programs need.
+    /// The host, or the ports.
     #[error(transparent)]
-    Kernel(#[from] KernelError),
-    /// Ports that cannot be used.
-    #[error("{}", .0.join("; and "))]
-    Ports(Vec<String>),
-    /// A port that could not be made ready or put back.
-    #[error(transparent)]
-    Port(#[from] PortError),
-    /// A link that could not be looked at.
-    #[error(transparent)]
-    Link(#[from] link::LinkError),
+    Instance(#[from] InstanceError),
     /// The datapath.
     #[error(transparent)]
     Datapath(#[from] DatapathError),
-    /// The note of what was changed.
-    #[error(transparent)]
-    State(#[from] StateError),
     /// The key of the learning packets.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -67,9 +45,6 @@ type Thread = thread::JoinHandle<Result<(), LearnError>>;
 /// The parts of a switch that its start puts together.
 type Parts = (Vec<Changes>, Vec<PortEntry>, Handle, Thread, Arc<Record>);
 
-/// Ports made ready: what was changed, and what they are now.
-type Ready = (Vec<Changes>, Vec<(PortName, Link)>);
-
 /// A switch that runs.
 pub struct Switch {
     pins: Pins,
@@ -80,6 +55,8 @@ pub struct Switch {
     record: Arc<Record>,
     /// The ports, as they were at the start.
     pub ports: Vec<PortEntry>,
+    /// How many sites it has.
+    pub sites: usize,
     /// The rare words of the datapath. Nobody may hear them: that stops nothing.
     pub words: Option<EbpfLogger<&'static dyn log::Log>>,
     /// Keeps the programs' descriptors, and with them the words' ring.
@@ -123,17 +100,6 @@ pub fn wanted_ports(config: &Config) -> Vec<(PortName, Port)> {
         .collect()
 }
 
-/// Refuses what cannot work before anything is touched.
-pub fn check_host() -> Result<(), SwitchError> {
-    ports::check_kernel()?;
-    for capability in CAPABILITIES {
-        if !caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false) {
-            return Err(SwitchError::Privileges(capability));
-        }
-    }
-    Ok(())
-}
-
 /// Whom the switch believes: reads the key file.
 pub fn trust(config: &Config) -> Result<Trust, SwitchError> {
     let key = config.key_file.as_deref().map(Key::load).transpose()?;
@@ -141,24 +107,6 @@ pub fn trust(config: &Config) -> Result<Trust, SwitchError> {
         key,
         signed_only: config.require_signed,
     })
-}
-
-/// Everything that stops these ports, each in a line; warnings go to `warn`.
-pub fn check_ports(
-    ports: &[(PortName, Port)],
-    own_programs: &[u32],
-    mut warn: impl FnMut(String),
-) -> Vec<String> {
-    let mut problems = Vec::new();
-    for (_, port) in ports {
-        let report = ports::check(port, own_programs);
-        problems.extend(report.problems.iter().map(ToString::to_string));
-        report
-            .warnings
-            .iter()
-            .for_each(|warning| warn(warning.to_string()));
-    }
-    problems
 }
 
 impl Switch {
@@ -169,15 +117,18 @@ impl Switch {
         check_host()?;
         let trust = trust(config)?;
         let (pins, state) = (Pins::of(instance), StateFile::of(instance));
-        let earlier = state.read(instance)?.unwrap_or_default();
+        let earlier = state
+            .read(instance)
+            .map_err(InstanceError::from)?
+            .unwrap_or_default();
         let wanted = wanted_ports(config);
         let problems = check_ports(&wanted, &pins.programs(), |warning| {
             tracing::warn!("{warning}")
         });
         if !problems.is_empty() {
-            return Err(SwitchError::Ports(problems));
+            return Err(InstanceError::Ports(problems).into());
         }
-        let mut programs = Programs::load(&pins, config.max_flows)?;
+        let mut programs = Programs::load(&SWITCH, &pins, config.max_flows)?;
         let adopted = programs.adopted;
         let started = Self::start_on(
             config,
@@ -191,7 +142,7 @@ impl Switch {
         let (changes, ports, learner, thread, record) = started.inspect_err(|_| {
             // A datapath that was there before goes on as it was. Of a new one nothing stays.
             if !adopted {
-                undo(&pins, &state, instance);
+                instance::undo(&pins, &state, instance);
             }
         })?;
         let words = EbpfLogger::init(programs.ebpf())
@@ -205,6 +156,7 @@ impl Switch {
             thread,
             record,
             ports,
+            sites: config.sites.len(),
             words,
             _programs: programs,
         })
@@ -219,20 +171,15 @@ impl Switch {
         wanted: &[(PortName, Port)],
         programs: &mut Programs,
     ) -> Result<Parts, SwitchError> {
-        let (changes, links) = make_ready(wanted, earlier, state)?;
+        let (changes, links) = instance::make_ready(wanted, earlier, state)?;
         let mut tables = Tables::open(pins)?;
         let without_mode: Vec<_> = links
             .iter()
             .map(|(name, link)| (name.clone(), link.clone(), 0))
             .collect();
         Topology::apply(config, &without_mode, pins, &mut tables)?;
-        let mut attached = Vec::new();
-        for (name, link) in links {
-            let at = programs.attach(pins, &name, &link, config.xdp_mode)?;
-            tracing::debug!(port = %name, mode = at.mode, adopted = at.adopted, "attached");
-            attached.push((name, link, at.mode));
-        }
-        no_frame_is_lost_between(&attached, programs.adopted)?;
+        let attached = programs.attach_all(pins, links, config.xdp_mode)?;
+        instance::check_redirects(&attached, programs.adopted)?;
         // Ports of a former run that this one does not have.
         pins.keep_links(wanted.iter().map(|(name, _)| name))?;
         let topology = Topology::apply(config, &attached, pins, &mut tables)?;
@@ -271,33 +218,9 @@ impl Switch {
         self.learner.stop();
         let learned = join(self.thread);
         self.pins.remove()?;
-        let restored = put_back(&self.changes);
-        self.state.remove()?;
-        learned.and(restored)
-    }
-}
-
-/// Refuses ports that would take no frame from the others, which the programs could not notice. What
-/// forwards already is not stopped for that.
-fn no_frame_is_lost_between(
-    attached: &[(PortName, Link, u16)],
-    adopted: bool,
-) -> Result<(), SwitchError> {
-    if !attached.iter().any(|(.., mode)| *mode == MODE_NATIVE) {
-        return Ok(());
-    }
-    let mut problems = Vec::new();
-    for (_, link, _) in attached {
-        problems.extend(ports::takes_redirects(link)?.map(|problem| problem.to_string()));
-    }
-    if adopted {
-        problems
-            .drain(..)
-            .for_each(|problem| tracing::warn!("{problem}"));
-    }
-    match problems.is_empty() {
-        true => Ok(()),
-        false => Err(SwitchError::Ports(problems)),
+        let restored = instance::put_back(&self.changes);
+        self.state.remove().map_err(InstanceError::from)?;
+        learned.and(restored.map_err(Into::into))
     }
 }
 
@@ -306,81 +229,6 @@ fn join(thread: Thread) -> Result<(), SwitchError> {
         Ok(ended) => Ok(ended?),
         Err(panic) => std::panic::resume_unwind(panic),
     }
-}
-
-/// Makes ports ready. What is changed is written down first, and what a former run wrote down about
-/// ports that are no longer wanted is put back.
-fn make_ready(
-    wanted: &[(PortName, Port)],
-    earlier: &State,
-    state: &StateFile,
-) -> Result<Ready, SwitchError> {
-    let mut plans = Vec::new();
-    for (name, port) in wanted {
-        let link = link::by_name(&port.name)?;
-        let mut changes = ports::plan(&link)?;
-        earlier
-            .ports
-            .iter()
-            .for_each(|former| changes.adopt(former));
-        plans.push((name, changes));
-    }
-    let changes: Vec<_> = plans.iter().map(|(_, changes)| changes.clone()).collect();
-    let is_wanted = |former: &Changes| changes.iter().any(|now| now.ifindex == former.ifindex);
-    let dropped: Vec<_> = earlier
-        .ports
-        .iter()
-        .filter(|former| !is_wanted(former))
-        .collect();
-    let noted = changes
-        .iter()
-        .chain(dropped.iter().copied())
-        .cloned()
-        .collect();
-    state.write(&State::here(noted)?)?;
-    let mut links = Vec::new();
-    for (name, changes) in plans {
-        links.push((name.clone(), ports::apply(&changes)?));
-    }
-    for former in dropped {
-        ports::restore(former)?;
-    }
-    state.write(&State::here(changes.clone())?)?;
-    Ok((changes, links))
-}
-
-fn put_back(changes: &[Changes]) -> Result<(), SwitchError> {
-    let mut first = Ok(());
-    for change in changes {
-        if let Err(error) = ports::restore(change)
-            && first.is_ok()
-        {
-            first = Err(error.into());
-        }
-    }
-    first
-}
-
-/// Undoes a start that failed. The failure itself is what the operator is told.
-fn undo(pins: &Pins, state: &StateFile, instance: &InstanceName) {
-    if let Err(error) = remove(pins, state, instance) {
-        tracing::warn!(%error, "cannot undo the start; `switch-agent detach` tries again");
-    }
-}
-
-fn remove(pins: &Pins, state: &StateFile, instance: &InstanceName) -> Result<bool, SwitchError> {
-    let noted = state.read(instance)?;
-    let found = noted.is_some() || pins.exist();
-    pins.remove()?;
-    put_back(&noted.unwrap_or_default().ports)?;
-    state.remove()?;
-    Ok(found)
-}
-
-/// Removes what an instance has left: programs, maps and links, and its changes to ports. Whether
-/// there was anything.
-pub fn detach(instance: &InstanceName) -> Result<bool, SwitchError> {
-    remove(&Pins::of(instance), &StateFile::of(instance), instance)
 }
 
 /// The answers to the control socket's questions.
@@ -397,14 +245,14 @@ impl Backend for Control {
         })
     }
 
-    fn stats(&self) -> BoxFuture<'_, Result<Stats, String>> {
+    fn stats(&self) -> BoxFuture<'_, Result<AnyStats, String>> {
         Box::pin(async {
             let mut stats = report::stats(&self.tables)
                 .map_err(|error| format!("cannot read the maps: {error}"))?;
             stats.learn_us = self.record.learn_us();
             stats.agent.running = true;
             stats.agent.pid = Some(std::process::id());
-            Ok(stats)
+            Ok(stats.into())
         })
     }
 

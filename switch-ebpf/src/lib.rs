@@ -11,6 +11,11 @@
 //! crate is `no_std` for the BPF target only, so that `cargo test` runs its tests on the host.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
+#![cfg_attr(target_arch = "bpf", feature(core_intrinsics, adt_const_params))]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(internal_features, reason = "atomics of the BPF target")
+)]
 
 pub mod abi;
 pub mod frame;
@@ -18,3 +23,5 @@ pub mod learning_packet;
 pub mod limit;
 pub mod replay;
 pub mod rule;
+#[cfg(target_arch = "bpf")]
+pub mod xdp;

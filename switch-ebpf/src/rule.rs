@@ -30,6 +30,23 @@ pub struct Policy {
     pub quarantine_moves: u32,
     /// The window in which moves are counted: RFC 7432 §15.1 says 180 s.
     pub quarantine_window_ns: u64,
+    /// How long a quarantine lasts unless the operator ends it; 0 for no end.
+    pub quarantine_ns: u64,
+    /// Whether an address moves only with the MAC that it is bound for.
+    pub pin_mac: bool,
+}
+
+/// What somebody claims: that an address is at a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Where the evidence came from.
+    pub site: u32,
+    /// Its class.
+    pub evidence: Evidence,
+    /// The MAC that it speaks for.
+    pub mac: [u8; 6],
+    /// Whether the site may claim the address.
+    pub authorised: bool,
 }
 
 impl Policy {
@@ -56,8 +73,12 @@ pub enum Refusal {
     Pinned,
     /// The address is quarantined at another site.
     Quarantined,
+    /// The address is bound for another MAC, and moves only with that.
+    OtherMac,
     /// The flow table is full.
     TableFull,
+    /// The site has as many bindings as it may have.
+    SiteFull,
     /// A learning packet without a signature, where one is required.
     Unsigned,
     /// A learning packet whose signature is wrong.
@@ -72,13 +93,15 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason, in the order of their counters.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Unauthorised,
         Self::NotAnAddress,
         Self::Unknown,
         Self::Pinned,
         Self::Quarantined,
+        Self::OtherMac,
         Self::TableFull,
+        Self::SiteFull,
         Self::Unsigned,
         Self::Forged,
         Self::Replayed,
@@ -94,7 +117,9 @@ impl Refusal {
             Self::Unknown => "unknown",
             Self::Pinned => "pinned",
             Self::Quarantined => "quarantined",
+            Self::OtherMac => "other-mac",
             Self::TableFull => "table-full",
+            Self::SiteFull => "site-full",
             Self::Unsigned => "unsigned",
             Self::Forged => "forged",
             Self::Replayed => "replayed",
@@ -132,17 +157,10 @@ pub fn is_late(binding: &Binding, site: u32, hold_down_ns: u64, now_ns: u64) -> 
         && now_ns.saturating_sub(binding.moved_at_ns) < hold_down_ns
 }
 
-/// The rule. `site` is where the evidence came from, `authorised` whether that site may claim the
-/// address, `now_ns` the time on the clock that the binding's times are of.
-pub fn judge(
-    binding: Option<&Binding>,
-    site: u32,
-    evidence: Evidence,
-    authorised: bool,
-    policy: &Policy,
-    now_ns: u64,
-) -> Verdict {
-    if !authorised {
+/// The rule. `now_ns` is the time on the clock that the binding's times are of.
+#[inline(always)]
+pub fn judge(binding: Option<&Binding>, claim: &Claim, policy: &Policy, now_ns: u64) -> Verdict {
+    if !claim.authorised {
         return Verdict::Refuse(Refusal::Unauthorised);
     }
     let Some(binding) = binding else {
@@ -151,16 +169,25 @@ pub fn judge(
             Learn::MovesOnly => Verdict::Refuse(Refusal::Unknown),
         };
     };
-    if binding.site == site {
+    if binding.site == claim.site {
         return Verdict::Refresh;
     }
-    if is_late(binding, site, policy.hold_down_ns(evidence), now_ns) {
+    let hold_down_ns = policy.hold_down_ns(claim.evidence);
+    if is_late(binding, claim.site, hold_down_ns, now_ns) {
         return Verdict::Late;
     }
-    match binding.state {
-        STATE_STATIC => return Verdict::Refuse(Refusal::Pinned),
-        STATE_QUARANTINED => return Verdict::Refuse(Refusal::Quarantined),
-        _ => {}
+    if binding.state == STATE_STATIC {
+        return Verdict::Refuse(Refusal::Pinned);
+    }
+    let over = is_quarantine_over(binding, policy, now_ns);
+    if binding.state == STATE_QUARANTINED && !over {
+        return Verdict::Refuse(Refusal::Quarantined);
+    }
+    if policy.pin_mac && binding.mac != [0; 6] && binding.mac != claim.mac {
+        return Verdict::Refuse(Refusal::OtherMac);
+    }
+    if over {
+        return Verdict::Move;
     }
     if moves_in_window(binding, policy, now_ns).saturating_add(1) >= policy.quarantine_moves {
         return Verdict::Quarantine;
@@ -168,7 +195,17 @@ pub fn judge(
     Verdict::Move
 }
 
+/// Whether a quarantine has ended by time.
+#[inline(always)]
+pub fn is_quarantine_over(binding: &Binding, policy: &Policy, now_ns: u64) -> bool {
+    // While it lasts, the window's start is the quarantine's.
+    binding.state == STATE_QUARANTINED
+        && policy.quarantine_ns != 0
+        && now_ns.saturating_sub(binding.window_start_ns) >= policy.quarantine_ns
+}
+
 /// The moves already counted in the window that is open at `now_ns`.
+#[inline(always)]
 fn moves_in_window(binding: &Binding, policy: &Policy, now_ns: u64) -> u32 {
     let open = binding.window_moves > 0
         && now_ns.saturating_sub(binding.window_start_ns) < policy.quarantine_window_ns;
@@ -194,7 +231,14 @@ pub fn created(site: u32, slot: u32, now_ns: u64, mac: [u8; 6]) -> Binding {
 }
 
 /// The binding after a move that the rule allowed: it counts towards the quarantine.
-pub fn moved(binding: &Binding, site: u32, policy: &Policy, now_ns: u64, mac: [u8; 6]) -> Binding {
+#[inline(always)]
+pub fn moved(binding: &Binding, claim: &Claim, policy: &Policy, now_ns: u64) -> Binding {
+    let clean = released(binding);
+    let binding = match binding.state {
+        // The rule lets it move only when its quarantine is over.
+        STATE_QUARANTINED => &clean,
+        _ => binding,
+    };
     let counted = moves_in_window(binding, policy, now_ns);
     Binding {
         window_moves: counted.saturating_add(1),
@@ -203,13 +247,14 @@ pub fn moved(binding: &Binding, site: u32, policy: &Policy, now_ns: u64, mac: [u
         } else {
             binding.window_start_ns
         },
-        mac,
-        ..moved_by_operator(binding, site, now_ns)
+        mac: claim.mac,
+        ..moved_by_operator(binding, claim.site, now_ns)
     }
 }
 
 /// The binding after the operator moved it: it does not count towards the quarantine, and the
 /// stragglers of the old site are late as after any move.
+#[inline(always)]
 pub fn moved_by_operator(binding: &Binding, site: u32, now_ns: u64) -> Binding {
     Binding {
         site,
@@ -219,15 +264,18 @@ pub fn moved_by_operator(binding: &Binding, site: u32, now_ns: u64) -> Binding {
     }
 }
 
-/// The binding held where it is.
-pub fn quarantined(binding: &Binding) -> Binding {
+/// The binding held where it is, from now on.
+#[inline(always)]
+pub fn quarantined(binding: &Binding, now_ns: u64) -> Binding {
     Binding {
         state: STATE_QUARANTINED,
+        window_start_ns: now_ns,
         ..*binding
     }
 }
 
 /// The binding let go from quarantine, with a clean record.
+#[inline(always)]
 pub fn released(binding: &Binding) -> Binding {
     Binding {
         state: STATE_LEARNED,

@@ -11,6 +11,7 @@
 //! | [`fig1`] | the laboratory itself: client, switch, WAN, data centres, VMs, migration |
 //! | [`frame`] | building frames byte by byte |
 //! | [`raw`] | sending and receiving frames as they are on the wire |
+//! | [`kernel`] | the version of the kernel |
 //! | [`prog_run`] | running the XDP program of a port on one frame |
 //! | [`traffic`] | TCP downloads, numbered UDP streams, echo |
 //! | [`agent`] | a running `switch-agent` that leaves nothing behind |
@@ -23,6 +24,7 @@ pub mod agent;
 pub mod fig1;
 pub mod frame;
 pub mod host;
+pub mod kernel;
 pub mod namespace;
 pub mod net;
 pub mod poll;

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Flow, Stats};
+use super::{AnyEvent, AnyStats, Flow};
 use crate::types::{InstanceName, SiteName, VmAddress};
 
 /// A request with the instance it is meant for, so that a socket in another
@@ -82,12 +82,12 @@ pub enum Response {
     /// The counters.
     Stats {
         /// The counters.
-        stats: Box<Stats>,
+        stats: AnyStats,
     },
     /// Something that happened.
     Event {
         /// What.
-        event: Event,
+        event: AnyEvent,
     },
     /// The reader was too slow: so many events are not shown.
     Missed {

@@ -1,13 +1,16 @@
 //! The command line: what can be asked, and how the help tells it.
 
+mod gateway;
 mod switch;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use gateway::GatewayArgs;
 pub use switch::SwitchArgs;
 
 use crate::{
     config::ConfigError,
+    gateway::GatewayConfigError,
     types::{InstanceName, SiteName, VmAddress},
 };
 
@@ -62,6 +65,9 @@ pub enum Command {
     /// Be the switch, in the foreground
     #[command(after_help = RUN_EXAMPLE)]
     Run(SwitchArgs),
+    /// Be a data centre's gateway, in the foreground: tell the switch of VMs that arrive
+    #[command(after_help = GATEWAY_EXAMPLE)]
+    Gateway(GatewayArgs),
     /// Say what would stop `run` with these options or slow it down; changes nothing
     #[command(after_help = CHECK_EXAMPLE)]
     Check(SwitchArgs),
@@ -90,6 +96,14 @@ Example: clients on c0, two data centres behind one trunk port, VLANs 1 and 2
 The same, with the addresses that may be at each site, and one that never moves
   switch-agent run --client c0 --site dc1=t0:1 --site dc2=t0:2 \\
       --allow dc1=10.0.0.0/24 --allow dc2=10.0.0.0/24 --static 10.0.0.1=dc1";
+
+const GATEWAY_EXAMPLE: &str = "\
+Example: the LAN on eth1, the switch behind VLAN 2 of eth0; all nodes there are told
+  switch-agent gateway --lan eth1 --trunk eth0:2 --announce-to 224.0.0.1 --announce-to ff02::1
+
+The same on a box that forwards already, with signed learning packets
+  switch-agent gateway --mode snoop --lan eth1 --trunk eth0:2 --announce-to 10.0.0.1 \\
+      --key-file /etc/switch-agent/key --addresses /etc/switch-agent/addresses";
 
 const CHECK_EXAMPLE: &str = "\
 Example
@@ -198,11 +212,10 @@ pub fn error_line(error: &anyhow::Error) -> String {
 
 /// The exit status for a command's error: 2 for wrong usage, else 1.
 pub fn exit_status(error: &anyhow::Error) -> u8 {
-    if error.chain().any(|cause| cause.is::<ConfigError>()) {
-        2
-    } else {
-        1
-    }
+    let usage = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<ConfigError>() || cause.is::<GatewayConfigError>()
+    };
+    if error.chain().any(usage) { 2 } else { 1 }
 }
 
 #[cfg(test)]
@@ -225,6 +238,8 @@ mod tests {
         for line in [
             "switch-agent run --client c0 --site dc1=t0:1",
             "switch-agent check --client c0:4 --site dc1=t0:1",
+            "switch-agent gateway --lan eth1 --trunk eth0:2 --announce-to 10.0.0.1@52:54:00:00:00:01",
+            "switch-agent gateway --lan eth1:5 --trunk eth0:2/802.1ad --notify http://10.0.0.9/moved",
             "switch-agent flows --json",
             "switch-agent bind 10.0.0.5 --site dc1 --static",
             "switch-agent move fd00::5 --site dc2",
@@ -272,6 +287,26 @@ mod tests {
             (
                 "switch-agent --instance ../x flows",
                 "cannot be the name of an instance",
+            ),
+            (
+                "switch-agent gateway --lan eth1 --trunk eth0:2",
+                "--announce-to <IP[@MAC]>",
+            ),
+            (
+                "switch-agent gateway --lan eth1 --trunk eth0 --announce-to 10.0.0.1",
+                "write eth0:VLAN",
+            ),
+            (
+                "switch-agent gateway --lan eth1 --trunk eth0:2 --announce-to 10.0.0.1@ff:ff:ff:ff:ff:ff",
+                "it is a group's",
+            ),
+            (
+                "switch-agent gateway --lan eth1 --trunk eth0:2 --notify https://x",
+                "write http://HOST",
+            ),
+            (
+                "switch-agent gateway --lan eth1 --trunk eth0:2 --announce-to ff02::1 --gateway-id x",
+                "invalid digit",
             ),
             ("switch-agent", "Usage:"),
         ] {

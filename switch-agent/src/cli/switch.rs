@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use crate::{
     config::{
         ClientPort, Config, ConfigError, Learn, MoveTogether, OnExit, Settings, Site, Unknown,
-        XdpMode, parse_prefix, parse_static,
+        XdpMode, parse_learn, parse_prefix, parse_static,
     },
     types::{NetworkName, SiteName, VmAddress},
 };
@@ -37,6 +37,10 @@ pub struct SwitchArgs {
     #[arg(long, value_enum, default_value_t)]
     pub learn: Learn,
 
+    /// The same at one site; may be repeated
+    #[arg(long, value_name = "NAME=WHICH", value_parser = parse_learn)]
+    pub learn_at: Vec<(SiteName, Learn)>,
+
     /// What becomes of a client's frame to an address that no site is known for
     #[arg(long, value_enum, default_value_t)]
     pub unknown: Unknown,
@@ -56,6 +60,14 @@ pub struct SwitchArgs {
     /// The window in which an address's moves are counted
     #[arg(long, value_name = "TIME", default_value = "180s")]
     pub quarantine_window: Duration,
+
+    /// End a quarantine by itself after so long; 0s: only `release` ends it
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    pub quarantine_time: Duration,
+
+    /// Move an address only with the MAC that it was learned with
+    #[arg(long)]
+    pub pin_mac: bool,
 
     /// Which announcements move all addresses of their sender's MAC
     #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
@@ -81,6 +93,10 @@ pub struct SwitchArgs {
     #[arg(long, value_name = "N")]
     pub max_flows: Option<u32>,
 
+    /// Room for so many addresses at each site [default: no limit of its own]
+    #[arg(long, value_name = "N")]
+    pub max_flows_per_site: Option<u32>,
+
     /// How the datapath is attached to the ports
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub xdp_mode: XdpMode,
@@ -99,16 +115,12 @@ impl SwitchArgs {
     pub fn config(self) -> Result<Config, ConfigError> {
         let mut sites = self.sites;
         for (name, prefix) in self.allow {
-            match sites.iter_mut().find(|site| site.name == name) {
-                Some(site) => site.allow.push(prefix),
-                None => {
-                    return Err(ConfigError::unknown_site(
-                        format!("--allow {name}={prefix}"),
-                        &name,
-                        &sites,
-                    ));
-                }
-            }
+            let site = named(&mut sites, &name, || format!("--allow {name}={prefix}"))?;
+            site.allow.push(prefix);
+        }
+        for (name, learn) in self.learn_at {
+            let site = named(&mut sites, &name, || format!("--learn-at {name}=…"))?;
+            site.learn = Some(learn);
         }
         Config::new(Settings {
             network: NetworkName::default(),
@@ -121,6 +133,9 @@ impl SwitchArgs {
             hold_down_announce: self.hold_down_announce.into(),
             quarantine_moves: self.quarantine_moves,
             quarantine_window: self.quarantine_window.into(),
+            quarantine_time: self.quarantine_time.into(),
+            pin_mac: self.pin_mac,
+            max_flows_per_site: self.max_flows_per_site,
             move_together: self.move_together,
             key_file: self.key_file,
             require_signed: self.require_signed,
@@ -131,5 +146,17 @@ impl SwitchArgs {
             on_exit: self.on_exit,
             metrics: self.metrics,
         })
+    }
+}
+
+/// The site that an option names.
+fn named<'a>(
+    sites: &'a mut [Site],
+    name: &SiteName,
+    option: impl FnOnce() -> String,
+) -> Result<&'a mut Site, ConfigError> {
+    match sites.iter().position(|site| site.name == *name) {
+        Some(at) => Ok(&mut sites[at]),
+        None => Err(ConfigError::unknown_site(option(), name, sites)),
     }
 }

@@ -114,6 +114,9 @@ pub enum ConfigError {
     /// The first move would be a quarantine.
     #[error("--quarantine-moves {0} would hold an address at its first move; use 2 or more")]
     QuarantineMoves(u32),
+    /// No room at any site.
+    #[error("--max-flows-per-site 0 would learn nothing; use 1 or more, or --learn moves-only")]
+    MaxFlowsPerSite,
     /// No room, or more than a kernel map should have.
     #[error("--max-flows {0} is not possible; use 1 to {MOST_FLOWS}")]
     MaxFlows(u32),
@@ -246,6 +249,17 @@ fn numbers(settings: &Settings) -> Result<(), ConfigError> {
             most: "1day",
         });
     }
+    let given = settings.quarantine_time;
+    if given != Duration::ZERO && !(SECOND..=YEAR).contains(&given) {
+        let why = "is no time to hold an address for (0s: until it is released)";
+        return Err(ConfigError::Time {
+            option: "--quarantine-time",
+            given,
+            why,
+            least: "1s",
+            most: "365days",
+        });
+    }
     if let Some(given) = settings
         .idle_timeout
         .filter(|given| !(SECOND..=YEAR).contains(given))
@@ -261,6 +275,9 @@ fn numbers(settings: &Settings) -> Result<(), ConfigError> {
     }
     if settings.quarantine_moves < 2 {
         return Err(ConfigError::QuarantineMoves(settings.quarantine_moves));
+    }
+    if settings.max_flows_per_site == Some(0) {
+        return Err(ConfigError::MaxFlowsPerSite);
     }
     match settings.max_flows {
         Some(flows) if !(1..=MOST_FLOWS).contains(&flows) => Err(ConfigError::MaxFlows(flows)),

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use ipnet::IpNet;
 
 pub use check::ConfigError;
-pub use parse::{AttachmentError, parse_prefix, parse_static};
+pub use parse::{AttachmentError, parse_learn, parse_prefix, parse_static};
 pub use switch_ebpf::abi::DEFAULT_MAX_FLOWS;
 
 use crate::types::{NetworkName, PortName, SiteName, Tpid, Vid, VmAddress};
@@ -45,6 +45,12 @@ pub struct Settings {
     pub quarantine_moves: u32,
     /// The window in which moves are counted.
     pub quarantine_window: Duration,
+    /// A quarantine ends by itself after this; zero: never.
+    pub quarantine_time: Duration,
+    /// Whether an address moves only with the MAC that it is bound for.
+    pub pin_mac: bool,
+    /// Room for so many bindings at each site; none: no limit but [`Settings::max_flows`].
+    pub max_flows_per_site: Option<u32>,
     /// Forget a binding that carried nothing for so long; none: never.
     pub idle_timeout: Option<Duration>,
     /// Which announcements move all addresses of a MAC.
@@ -87,6 +93,8 @@ pub struct Site {
     pub tpid: Tpid,
     /// The addresses that may be there; empty: all.
     pub allow: Vec<IpNet>,
+    /// Whether new addresses are learned there; none: as everywhere.
+    pub learn: Option<Learn>,
 }
 
 /// Which addresses are learned.

@@ -2,9 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
+use clap::ValueEnum;
 use ipnet::IpNet;
 
-use super::{ClientPort, Site};
+use super::{ClientPort, Learn, Site};
 use crate::types::{
     AddressError, NameError, PortError, PortName, SiteName, Tpid, TpidError, Vid, VidError,
     VmAddress,
@@ -34,6 +35,9 @@ pub enum AttachmentError {
     /// Something that is no prefix.
     #[error("{0:?} is not a prefix; write one like 10.0.0.0/24 or fd00::/64")]
     NotAPrefix(String),
+    /// Something that is no way to learn.
+    #[error("{0:?} says not which addresses are learned; write auto or moves-only")]
+    NotALearn(String),
     /// A prefix that is an address at the same time: one of them is a typing error.
     #[error("prefix {given} has bits set behind its length; did you mean {meant}?")]
     HostBits {
@@ -86,6 +90,14 @@ pub fn parse_static(text: &str) -> Result<(VmAddress, SiteName), AttachmentError
     Ok((address.parse()?, site.parse()?))
 }
 
+/// `NAME=auto` or `NAME=moves-only`: which addresses are learned at a site.
+pub fn parse_learn(text: &str) -> Result<(SiteName, Learn), AttachmentError> {
+    let (site, learn) = halves(text, "NAME=auto or NAME=moves-only")?;
+    let learn =
+        Learn::from_str(learn, false).map_err(|_| AttachmentError::NotALearn(learn.to_owned()))?;
+    Ok((site.parse()?, learn))
+}
+
 /// `PORT[:VLAN[/TPID]]`
 impl FromStr for ClientPort {
     type Err = AttachmentError;
@@ -127,6 +139,7 @@ impl FromStr for Site {
                 vid,
                 tpid,
                 allow: Vec::new(),
+                learn: None,
             }),
         }
     }

@@ -9,7 +9,7 @@ use std::{
 
 use super::{DIRECTORY, socket_path};
 use crate::{
-    api::{Envelope, Flow, Order, Request, Response, Stats},
+    api::{AnyStats, Envelope, Flow, Order, Request, Response},
     types::InstanceName,
 };
 
@@ -126,9 +126,9 @@ impl Client {
     }
 
     /// The counters.
-    pub fn stats(&self) -> Result<Stats, ClientError> {
+    pub fn stats(&self) -> Result<AnyStats, ClientError> {
         match self.ask(Request::Stats)?.next() {
-            Some(Ok(Response::Stats { stats })) => Ok(*stats),
+            Some(Ok(Response::Stats { stats })) => Ok(stats),
             Some(Ok(other)) => Err(self.strange(&other)),
             Some(Err(error)) => Err(error),
             None => Err(self.strange(&Response::Done)),

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::{Backend, Client, Journal, serve, socket::bind_socket_in, socket_path};
 use crate::{
     api::{
-        Flow, Order, Stats,
+        AnyStats, Flow, Order,
         tests::{flow, stats},
     },
     types::InstanceName,
@@ -41,8 +41,8 @@ impl Backend for Fake {
         async { Ok(vec![flow("c0", "dc1=t0:1"), flow("c0", "dc2=t0:2")]) }.boxed()
     }
 
-    fn stats(&self) -> BoxFuture<'_, Result<Stats, String>> {
-        async { Ok(stats()) }.boxed()
+    fn stats(&self) -> BoxFuture<'_, Result<AnyStats, String>> {
+        async { Ok(stats().into()) }.boxed()
     }
 
     fn order(&self, order: Order) -> BoxFuture<'_, Result<(), String>> {

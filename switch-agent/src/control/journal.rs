@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::broadcast;
 
-use crate::api::Event;
+use crate::api::AnyEvent;
 
 /// How many events are kept for those who ask, and how many a follower may be
 /// behind before it misses some.
@@ -16,8 +16,8 @@ const KEPT: usize = 1024;
 /// The latest events. Recording one never waits for those who read.
 #[derive(Debug)]
 pub struct Journal {
-    recent: Mutex<VecDeque<Event>>,
-    live: broadcast::Sender<Event>,
+    recent: Mutex<VecDeque<AnyEvent>>,
+    live: broadcast::Sender<AnyEvent>,
 }
 
 impl Default for Journal {
@@ -31,7 +31,8 @@ impl Default for Journal {
 
 impl Journal {
     /// Records an event.
-    pub fn record(&self, event: Event) {
+    pub fn record(&self, event: impl Into<AnyEvent>) {
+        let event = event.into();
         let mut recent = self.lock();
         if recent.len() == KEPT {
             recent.pop_front();
@@ -43,19 +44,19 @@ impl Journal {
     }
 
     /// The latest events, oldest first.
-    pub fn recent(&self) -> Vec<Event> {
+    pub fn recent(&self) -> Vec<AnyEvent> {
         self.lock().iter().cloned().collect()
     }
 
     /// The latest events and all that come after them: none twice, none left
     /// out.
-    pub fn watch(&self) -> (Vec<Event>, broadcast::Receiver<Event>) {
+    pub fn watch(&self) -> (Vec<AnyEvent>, broadcast::Receiver<AnyEvent>) {
         let recent = self.lock();
         (recent.iter().cloned().collect(), self.live.subscribe())
     }
 
     /// A panic elsewhere cannot leave the queue half changed.
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<AnyEvent>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -65,7 +66,10 @@ mod tests {
     use std::{net::IpAddr, sync::Arc, thread};
 
     use super::*;
-    use crate::{api::EventKind, types::NetworkName};
+    use crate::{
+        api::{Event, EventKind},
+        types::NetworkName,
+    };
 
     fn event(n: u32) -> Event {
         Event::now(
@@ -73,6 +77,13 @@ mod tests {
             NetworkName::default(),
             IpAddr::V4(n.into()),
         )
+    }
+
+    fn address(event: &AnyEvent) -> IpAddr {
+        match event {
+            AnyEvent::Switch(event) => event.address,
+            AnyEvent::Gateway(event) => panic!("a gateway's: {event:?}"),
+        }
     }
 
     #[test]
@@ -83,8 +94,8 @@ mod tests {
         }
         let recent = journal.recent();
         assert_eq!(recent.len(), KEPT);
-        assert_eq!(recent.first().map(|e| e.address), Some(event(6).address));
-        assert_eq!(recent.last().map(|e| e.address), Some(event(1029).address));
+        assert_eq!(recent.first().map(address), Some(event(6).address));
+        assert_eq!(recent.last().map(address), Some(event(1029).address));
     }
 
     #[test]
@@ -97,7 +108,7 @@ mod tests {
         while let Ok(event) = live.try_recv() {
             seen.push(event);
         }
-        let seen: Vec<_> = seen.iter().map(|event| event.address).collect();
+        let seen: Vec<_> = seen.iter().map(address).collect();
         let all: Vec<_> = (0..1000).map(|n| event(n).address).collect();
         assert_eq!(seen, all);
     }

@@ -22,7 +22,7 @@ pub use server::serve;
 pub use socket::{ControlSocket, SocketError, bind_socket};
 
 use crate::{
-    api::{Flow, Order, Stats},
+    api::{AnyStats, Flow, Order},
     types::InstanceName,
 };
 
@@ -33,18 +33,27 @@ fn socket_path(directory: &Path, instance: &InstanceName) -> PathBuf {
     directory.join(format!("{instance}.sock"))
 }
 
-/// What the control socket needs of a running switch. An error's text goes to
+/// What the control socket needs of a running instance. An error's text goes to
 /// the operator as it is: it says what was tried, why it failed and what to do.
 pub trait Backend: Send + Sync + 'static {
-    /// The flow table.
-    fn flows(&self) -> BoxFuture<'_, Result<Vec<Flow>, String>>;
+    /// The flow table. A gateway has none.
+    fn flows(&self) -> BoxFuture<'_, Result<Vec<Flow>, String>> {
+        no_flow_table()
+    }
 
     /// The counters.
-    fn stats(&self) -> BoxFuture<'_, Result<Stats, String>>;
+    fn stats(&self) -> BoxFuture<'_, Result<AnyStats, String>>;
 
-    /// Changes a binding.
-    fn order(&self, order: Order) -> BoxFuture<'_, Result<(), String>>;
+    /// Changes a binding. A gateway has none.
+    fn order(&self, _: Order) -> BoxFuture<'_, Result<(), String>> {
+        no_flow_table()
+    }
 
     /// What happened.
     fn journal(&self) -> &Journal;
+}
+
+fn no_flow_table<T: Send + 'static>() -> BoxFuture<'static, Result<T, String>> {
+    let text = "this instance is a gateway and has no flow table; ask the switch's instance";
+    Box::pin(async move { Err(text.to_owned()) })
 }

@@ -149,10 +149,7 @@ impl Connection {
             },
             Request::Stats => match backend.stats().await {
                 Ok(stats) => {
-                    self.send(&Response::Stats {
-                        stats: Box::new(stats),
-                    })
-                    .await?;
+                    self.send(&Response::Stats { stats }).await?;
                     Ok(())
                 }
                 Err(message) => Err(message),

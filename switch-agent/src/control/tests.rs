@@ -14,7 +14,7 @@ use std::{
 use super::{fake::Running, socket::bind_socket_in, *};
 use crate::{
     api::{
-        Event, EventKind, Order, Response,
+        AnyEvent, Event, EventKind, Order, Response,
         tests::{flow, stats},
     },
     types::{NetworkName, SiteName, VmAddress},
@@ -41,10 +41,10 @@ fn number(response: Result<Response, ClientError>) -> u32 {
     match response.expect("a response") {
         Response::Event {
             event:
-                Event {
+                AnyEvent::Switch(Event {
                     address: IpAddr::V4(address),
                     ..
-                },
+                }),
         } => address.into(),
         other => panic!("no event: {other:?}"),
     }
@@ -58,7 +58,7 @@ fn questions_are_answered() {
         client.flows().expect("flows"),
         [flow("c0", "dc1=t0:1"), flow("c0", "dc2=t0:2")]
     );
-    assert_eq!(client.stats().expect("counters"), stats());
+    assert_eq!(client.stats().expect("counters"), stats().into());
     assert_eq!(client.events(false).expect("events").count(), 0);
     running.stop();
 }
@@ -101,7 +101,7 @@ fn a_panic_behind_a_request_ends_that_request_only() {
         })
         .expect_err("cut off");
     assert!(matches!(error, ClientError::CutOff { .. }), "{error}");
-    assert_eq!(running.client().stats().expect("counters"), stats());
+    assert_eq!(running.client().stats().expect("counters"), stats().into());
     running.stop();
 }
 
@@ -197,7 +197,7 @@ fn bad_requests_get_an_error_each() {
         );
     }
     assert_eq!(running.raw(b""), "", "nothing asked, nothing said");
-    assert_eq!(running.client().stats().expect("counters"), stats());
+    assert_eq!(running.client().stats().expect("counters"), stats().into());
     running.stop();
 }
 
@@ -246,7 +246,7 @@ fn an_instance_runs_once() {
     );
     let other = "other".parse().expect("a name");
     bind_socket_in(running.directory.path(), &other).expect("another instance");
-    assert_eq!(running.client().stats().expect("counters"), stats());
+    assert_eq!(running.client().stats().expect("counters"), stats().into());
 }
 
 #[test]

@@ -11,15 +11,45 @@ use aya::{
         xdp::XdpLink,
     },
 };
-use switch_ebpf::abi::{DEFAULT_MAX_FLOWS, LAYOUT_VERSION, MODE_GENERIC, MODE_NATIVE, Meta, names};
+use switch_ebpf::abi::{
+    DEFAULT_MAX_FLOWS, LAYOUT_VERSION, MODE_GENERIC, MODE_NATIVE, Meta, gateway, names,
+};
 
 use super::{DatapathError, Pins, tables};
 use crate::{config, net::link::Link, types::PortName};
 
-static SWITCH: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/switch"));
+/// An object file of programs, and what its maps are like.
+pub struct Object {
+    bytes: &'static [u8],
+    /// Name of the program of every port.
+    program: &'static str,
+    /// The version of its maps.
+    pub(super) layout: u32,
+    /// The maps that hold something of each flow.
+    by_flow: &'static [&'static str],
+}
 
-/// Name of the program of every port.
-const SWITCH_PROGRAM: &str = "switch";
+/// The switch's.
+pub static SWITCH: Object = Object {
+    bytes: include_bytes_aligned!(concat!(env!("OUT_DIR"), "/switch")),
+    program: "switch",
+    layout: LAYOUT_VERSION,
+    by_flow: &[
+        names::BINDINGS,
+        names::FLOW_TRAFFIC,
+        names::QUEUED,
+        names::AGENT_FLOWS,
+    ],
+};
+
+/// A gateway's.
+pub static GATEWAY: Object = Object {
+    bytes: include_bytes_aligned!(concat!(env!("OUT_DIR"), "/gateway")),
+    program: "gateway",
+    layout: gateway::LAYOUT_VERSION,
+    by_flow: &[],
+};
+
 /// The programs that hear what became of redirected frames, and at which tracepoint.
 const EGRESS_PROGRAMS: [(&str, &str); 2] = [
     ("egress_flushed", "xdp_devmap_xmit"),
@@ -28,7 +58,8 @@ const EGRESS_PROGRAMS: [(&str, &str); 2] = [
 
 /// The loaded programs. The kernel keeps what is attached when this is dropped.
 pub struct Programs {
-    switch: Ebpf,
+    object: &'static Object,
+    ebpf: Ebpf,
     /// Whether the maps were there before.
     pub adopted: bool,
 }
@@ -47,11 +78,15 @@ impl Programs {
     ///
     /// # Errors
     /// What is pinned has another layout or another size; the kernel refuses a program.
-    pub fn load(pins: &Pins, max_flows: Option<u32>) -> Result<Self, DatapathError> {
-        if SWITCH.is_empty() {
+    pub fn load(
+        object: &'static Object,
+        pins: &Pins,
+        max_flows: Option<u32>,
+    ) -> Result<Self, DatapathError> {
+        if object.bytes.is_empty() {
             return Err(DatapathError::NotBuilt);
         }
-        let found = tables::pinned(pins)?;
+        let found = tables::pinned(pins, object.layout)?;
         if found.is_none() {
             // What a start that was killed half-way has left: nobody can have used it yet.
             pins.remove()?;
@@ -62,34 +97,36 @@ impl Programs {
             return Err(DatapathError::MaxFlows { found, asked });
         }
         let adopted = found.is_some();
-        let loaded = Self::load_onto(
-            pins,
-            found.or(max_flows).unwrap_or(DEFAULT_MAX_FLOWS),
-            adopted,
-        );
+        let max_flows = found.or(max_flows).unwrap_or(DEFAULT_MAX_FLOWS);
+        let loaded = Self::load_onto(object, pins, max_flows, adopted);
         if loaded.is_err() && !adopted {
             pins.remove()?;
         }
         loaded
     }
 
-    fn load_onto(pins: &Pins, max_flows: u32, adopted: bool) -> Result<Self, DatapathError> {
+    fn load_onto(
+        object: &'static Object,
+        pins: &Pins,
+        max_flows: u32,
+        adopted: bool,
+    ) -> Result<Self, DatapathError> {
         pins.create()?;
 
         let mut loader = EbpfLoader::new();
         loader.default_map_pin_directory(pins.maps());
-        for map in [
-            names::BINDINGS,
-            names::FLOW_TRAFFIC,
-            names::QUEUED,
-            names::AGENT_FLOWS,
-        ] {
+        for map in object.by_flow {
             loader.map_max_entries(map, max_flows);
         }
-        let mut switch = loader.load(SWITCH)?;
-        xdp(&mut switch)?.load().map_err(program_error)?;
+        let ebpf = loader.load(object.bytes)?;
+        let mut programs = Self {
+            object,
+            ebpf,
+            adopted,
+        };
+        programs.xdp()?.load().map_err(object.error())?;
         for (program, tracepoint) in EGRESS_PROGRAMS {
-            if let Err(error) = hear(&mut switch, pins, program, tracepoint) {
+            if let Err(error) = hear(&mut programs.ebpf, pins, program, tracepoint) {
                 tracing::warn!(
                     reason = reason(&error),
                     "cannot attach to tracepoint {tracepoint}: frames that a port does not take are \
@@ -99,14 +136,38 @@ impl Programs {
         }
         if !adopted {
             // Last of all, for it says that the maps are whole.
-            write_meta(pins, max_flows)?;
+            write_meta(pins, object.layout, max_flows)?;
         }
-        Ok(Self { switch, adopted })
+        Ok(programs)
     }
 
     /// The rare words of the datapath, for the agent's log.
     pub fn ebpf(&mut self) -> &mut Ebpf {
-        &mut self.switch
+        &mut self.ebpf
+    }
+
+    fn xdp(&mut self) -> Result<&mut Xdp, DatapathError> {
+        let program = self
+            .ebpf
+            .program_mut(self.object.program)
+            .ok_or(DatapathError::NotBuilt)?;
+        program.try_into().map_err(self.object.error())
+    }
+
+    /// Attaches the program to each of these ports, and says in which mode.
+    pub fn attach_all(
+        &mut self,
+        pins: &Pins,
+        links: Vec<(PortName, Link)>,
+        mode: config::XdpMode,
+    ) -> Result<Vec<(PortName, Link, u16)>, DatapathError> {
+        let mut attached = Vec::new();
+        for (name, link) in links {
+            let at = self.attach(pins, &name, &link, mode)?;
+            tracing::debug!(port = %name, mode = at.mode, adopted = at.adopted, "attached");
+            attached.push((name, link, at.mode));
+        }
+        Ok(attached)
     }
 
     /// Attaches the program to a port, or replaces that of a former run in place.
@@ -119,12 +180,13 @@ impl Programs {
     ) -> Result<Attached, DatapathError> {
         let name = || port.as_str().to_owned();
         let pin = pins.link(port);
-        let program = xdp(&mut self.switch)?;
-        if let Some(attached) = adopt(program, &pin, port, link)? {
+        let failed = self.object.error();
+        let program = self.xdp()?;
+        if let Some(attached) = adopt(program, failed, &pin, port, link)? {
             return Ok(attached);
         }
         let (id, mode) = attach(program, port, link, mode)?;
-        let owned = program.take_link(id).map_err(program_error)?;
+        let owned = program.take_link(id).map_err(failed)?;
         let owned: FdLink = owned.try_into().map_err(|source| DatapathError::Link {
             verb: "own",
             port: name(),
@@ -141,17 +203,10 @@ impl Programs {
     }
 }
 
-fn xdp(object: &mut Ebpf) -> Result<&mut Xdp, DatapathError> {
-    let program = object
-        .program_mut(SWITCH_PROGRAM)
-        .ok_or(DatapathError::NotBuilt)?;
-    program.try_into().map_err(program_error)
-}
-
-fn program_error(source: ProgramError) -> DatapathError {
-    DatapathError::Program {
-        program: SWITCH_PROGRAM,
-        source,
+impl Object {
+    fn error(&self) -> impl Fn(ProgramError) -> DatapathError + Copy + use<> {
+        let program = self.program;
+        move |source| DatapathError::Program { program, source }
     }
 }
 
@@ -190,7 +245,7 @@ enum EgressError {
     Pin(#[from] aya::pin::PinError),
 }
 
-fn write_meta(pins: &Pins, max_flows: u32) -> Result<(), DatapathError> {
+fn write_meta(pins: &Pins, layout: u32, max_flows: u32) -> Result<(), DatapathError> {
     let error = |source: MapError| DatapathError::Open {
         map: names::META,
         source,
@@ -201,7 +256,7 @@ fn write_meta(pins: &Pins, max_flows: u32) -> Result<(), DatapathError> {
     meta.set(
         0,
         Meta {
-            layout: LAYOUT_VERSION,
+            layout,
             max_flows,
             egress_map: egress.id(),
             reserved: 0,
@@ -215,6 +270,7 @@ fn write_meta(pins: &Pins, max_flows: u32) -> Result<(), DatapathError> {
 /// replaces the program between two frames.
 fn adopt(
     program: &mut Xdp,
+    failed: impl Fn(ProgramError) -> DatapathError,
     pin: &Path,
     port: &PortName,
     link: &Link,
@@ -247,9 +303,9 @@ fn adopt(
         _ => MODE_NATIVE,
     };
     let owned = XdpLink::try_from(owned).map_err(|source: LinkError| error("own", source))?;
-    let id = program.attach_to_link(owned).map_err(program_error)?;
+    let id = program.attach_to_link(owned).map_err(&failed)?;
     // The pin keeps the link; forgetting ours must not detach it.
-    let owned = program.take_link(id).map_err(program_error)?;
+    let owned = program.take_link(id).map_err(&failed)?;
     drop(FdLink::try_from(owned).map_err(|source| error("own", source))?);
     Ok(Some(Attached {
         mode,

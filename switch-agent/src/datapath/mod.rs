@@ -3,6 +3,7 @@
 mod load;
 mod pins;
 mod tables;
+mod tally;
 mod topology;
 
 use std::{io, path::PathBuf};
@@ -13,11 +14,14 @@ use aya::{
     pin::PinError,
     programs::{ProgramError, links::LinkError},
 };
-pub use load::{Attached, Programs};
+pub use load::{Attached, GATEWAY, Object, Programs, SWITCH};
 pub use pins::Pins;
 pub use tables::{Tables, open_misses};
+pub(crate) use tables::{check_layout, open};
+pub use tally::Tally;
 use thiserror::Error;
 pub use topology::{Names, PortEntry, SiteEntry, Topology};
+pub(crate) use topology::{leg, write_ports, writing};
 
 /// What can go wrong between the agent and the kernel's half of the switch.
 #[derive(Debug, Error)]
@@ -55,6 +59,19 @@ pub enum DatapathError {
         found: u32,
         /// The version of this program.
         ours: u32,
+    },
+    /// The pins are those of the other kind of instance.
+    #[error(
+        "{} was left by {found} and cannot be used by {ours}; give this one another --instance, or \
+         remove what is there with `switch-agent detach`", directory.display()
+    )]
+    OtherKind {
+        /// The directory of the pins.
+        directory: PathBuf,
+        /// Who made them.
+        found: &'static str,
+        /// Who wanted to use them.
+        ours: &'static str,
     },
     /// The pins were made for another size.
     #[error(

@@ -1,15 +1,15 @@
 //! The maps, typed. Opened from their pins, so that a command works while no agent runs.
 
-use aya::{
-    Pod,
-    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
-};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use switch_ebpf::abi::{
     Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded, Gateway,
     LAYOUT_VERSION, Label, Leg, Meta, Network, Port, Traffic, names,
 };
 
-use super::{DatapathError, Pins};
+use super::{
+    DatapathError, Pins,
+    tally::{Tally, add},
+};
 
 /// An instance's maps.
 pub struct Tables {
@@ -24,14 +24,11 @@ pub struct Tables {
     bindings: HashMap<MapData, BindingKey, Binding>,
     flow_traffic: PerCpuArray<MapData, FlowTraffic>,
     queued: Array<MapData, u64>,
-    traffic: PerCpuArray<MapData, Traffic>,
-    drops: PerCpuArray<MapData, u64>,
-    counters: PerCpuArray<MapData, u64>,
+    runs: PerCpuArray<MapData, u64>,
     gateways: HashMap<MapData, u32, Gateway>,
     heartbeat: Array<MapData, u64>,
-    agent: Array<MapData, u64>,
     agent_flows: Array<MapData, FlowTraffic>,
-    agent_traffic: Array<MapData, Forwarded>,
+    tally: Tally,
 }
 
 macro_rules! open {
@@ -41,6 +38,7 @@ macro_rules! open {
         $kind::try_from(Map::$kind(data)).map_err(error)?
     }};
 }
+pub(crate) use open;
 
 impl Tables {
     /// Opens what an instance has pinned.
@@ -48,7 +46,7 @@ impl Tables {
     /// # Errors
     /// Nothing is pinned, or maps of another layout.
     pub fn open(pins: &Pins) -> Result<Self, DatapathError> {
-        check_layout(pins)?;
+        check_layout(pins, LAYOUT_VERSION)?;
         Ok(Self {
             ports: open!(pins, names::PORTS, HashMap),
             attachments: open!(pins, names::ATTACHMENTS, HashMap),
@@ -61,14 +59,11 @@ impl Tables {
             bindings: open!(pins, names::BINDINGS, HashMap),
             flow_traffic: open!(pins, names::FLOW_TRAFFIC, PerCpuArray),
             queued: open!(pins, names::QUEUED, Array),
-            traffic: open!(pins, names::TRAFFIC, PerCpuArray),
-            drops: open!(pins, names::DROPS, PerCpuArray),
-            counters: open!(pins, names::COUNTERS, PerCpuArray),
+            runs: open!(pins, names::RUNS, PerCpuArray),
             gateways: open!(pins, names::GATEWAYS, HashMap),
             heartbeat: open!(pins, names::HEARTBEAT, Array),
-            agent: open!(pins, names::AGENT, Array),
             agent_flows: open!(pins, names::AGENT_FLOWS, Array),
-            agent_traffic: open!(pins, names::AGENT_TRAFFIC, Array),
+            tally: Tally::open(pins)?,
         })
     }
 
@@ -121,50 +116,34 @@ impl Tables {
         self.queued.get(&slot, 0)
     }
 
-    /// An attachment's traffic on every CPU.
-    pub fn traffic_by_cpu(&self, index: u32) -> Result<Vec<Traffic>, MapError> {
-        Ok(self.traffic.get(&index, 0)?.to_vec())
+    /// For each CPU how often its program has begun or ended: odd while it runs.
+    pub fn runs(&self) -> Result<Vec<u64>, MapError> {
+        Ok(self.runs.get(&0, 0)?.to_vec())
     }
 
     /// An attachment's traffic, over all CPUs and the agent.
     pub fn traffic(&self, index: u32) -> Result<Traffic, MapError> {
-        let agent = self.agent_traffic.get(&index, 0)?;
-        let start = Traffic {
-            tx_packets: agent.packets,
-            tx_bytes: agent.bytes,
-            ..Traffic::default()
-        };
-        Ok(self
-            .traffic
-            .get(&index, 0)?
-            .iter()
-            .fold(start, |sum, cpu| Traffic {
-                rx_packets: sum.rx_packets + cpu.rx_packets,
-                rx_bytes: sum.rx_bytes + cpu.rx_bytes,
-                tx_packets: sum.tx_packets + cpu.tx_packets,
-                tx_bytes: sum.tx_bytes + cpu.tx_bytes,
-                done: sum.done + cpu.done,
-            }))
+        self.tally.traffic(index)
     }
 
     /// Frames dropped for a reason.
     pub fn drops(&self, reason: Drop) -> Result<u64, MapError> {
-        Ok(self.drops.get(&(reason as u32), 0)?.iter().sum())
+        self.tally.drops(reason)
     }
 
     /// A counter of the datapath.
     pub fn counter(&self, counter: Counter) -> Result<u64, MapError> {
-        Ok(self.counters.get(&(counter as u32), 0)?.iter().sum())
+        self.tally.counter(counter as u32)
     }
 
     /// A counter of the agent, by its index in [`switch_ebpf::abi::agent`].
     pub fn agent(&self, index: u32) -> Result<u64, MapError> {
-        self.agent.get(&index, 0)
+        self.tally.agent(index)
     }
 
     /// Adds to a counter of the agent. Only the learner writes them.
     pub fn add_agent(&mut self, index: u32, by: u64) -> Result<(), MapError> {
-        add(&mut self.agent, index, |sum: u64| sum + by)
+        self.tally.add_agent(index, by)
     }
 
     /// Adds frames that the agent sent for a binding.
@@ -174,7 +153,7 @@ impl Tables {
 
     /// Adds frames that the agent sent out of an attachment.
     pub fn add_agent_traffic(&mut self, index: u32, sent: Forwarded) -> Result<(), MapError> {
-        add(&mut self.agent_traffic, index, |sum| plus(sum, sent))
+        self.tally.add_agent_traffic(index, sent)
     }
 
     /// What is known of a gateway.
@@ -210,22 +189,6 @@ fn together(a: &FlowTraffic, b: &FlowTraffic) -> FlowTraffic {
     }
 }
 
-fn plus(a: Forwarded, b: Forwarded) -> Forwarded {
-    Forwarded {
-        packets: a.packets + b.packets,
-        bytes: a.bytes + b.bytes,
-    }
-}
-
-fn add<V: Pod>(
-    array: &mut Array<MapData, V>,
-    index: u32,
-    sum: impl FnOnce(V) -> V,
-) -> Result<(), MapError> {
-    let before = array.get(&index, 0)?;
-    array.set(index, sum(before), 0)
-}
-
 /// A lookup in which a missing key is an answer, not a failure.
 pub(super) fn found<V>(result: Result<V, MapError>) -> Result<Option<V>, MapError> {
     match result {
@@ -241,37 +204,55 @@ pub fn open_misses(pins: &Pins) -> Result<RingBuf<MapData>, DatapathError> {
 }
 
 /// Refuses pins of another layout, before anything else of them is touched.
-fn check_layout(pins: &Pins) -> Result<(), DatapathError> {
-    read_meta(pins).map(drop)
+pub(crate) fn check_layout(pins: &Pins, layout: u32) -> Result<(), DatapathError> {
+    read_meta(pins, layout).map(drop)
 }
 
 /// How many bindings the pinned maps have room for; nothing where there are no whole ones.
 ///
 /// # Errors
 /// They are of another layout.
-pub fn pinned(pins: &Pins) -> Result<Option<u32>, DatapathError> {
+pub fn pinned(pins: &Pins, layout: u32) -> Result<Option<u32>, DatapathError> {
     if !pins.map(names::META).exists() {
         return Ok(None);
     }
-    match read_meta(pins) {
+    match read_meta(pins, layout) {
         // Written last of all: the maps are not whole.
         Err(DatapathError::Layout { found: 0, .. }) => Ok(None),
         meta => Ok(Some(meta?.max_flows)),
     }
 }
 
-fn read_meta(pins: &Pins) -> Result<Meta, DatapathError> {
+fn read_meta(pins: &Pins, layout: u32) -> Result<Meta, DatapathError> {
     let meta: Array<MapData, Meta> = open!(pins, names::META, Array);
     let meta = meta.get(&0, 0).map_err(|source| DatapathError::Open {
         map: names::META,
         source,
     })?;
-    if meta.layout != LAYOUT_VERSION {
-        return Err(DatapathError::Layout {
-            directory: pins.directory().to_owned(),
-            found: meta.layout,
-            ours: LAYOUT_VERSION,
-        });
+    if meta.layout == layout {
+        return Ok(meta);
     }
-    Ok(meta)
+    let directory = pins.directory().to_owned();
+    let (found, ours) = (kind(meta.layout), kind(layout));
+    Err(if found == ours || meta.layout == 0 {
+        DatapathError::Layout {
+            directory,
+            found: meta.layout,
+            ours: layout,
+        }
+    } else {
+        DatapathError::OtherKind {
+            directory,
+            found,
+            ours,
+        }
+    })
+}
+
+/// Whose maps have this layout.
+fn kind(layout: u32) -> &'static str {
+    match layout >> 16 {
+        0 => "a switch",
+        _ => "a gateway",
+    }
 }

@@ -70,7 +70,13 @@ impl Topology {
         pins: &Pins,
         tables: &mut Tables,
     ) -> Result<Self, DatapathError> {
-        let ports = ports(links, pins, tables)?;
+        let ports = write_ports(
+            links,
+            pins,
+            MAX_PORTS,
+            &mut tables.ports,
+            &mut tables.port_names,
+        )?;
         let by_name: HashMap<&PortName, &PortEntry> =
             ports.iter().map(|port| (&port.name, port)).collect();
         let port = |name: &PortName| {
@@ -158,7 +164,8 @@ impl Topology {
     }
 }
 
-fn writing(verb: &'static str) -> impl FnOnce(MapError) -> DatapathError {
+/// A map could not be written.
+pub(crate) fn writing(verb: &'static str) -> impl FnOnce(MapError) -> DatapathError {
     move |source| DatapathError::Map { verb, source }
 }
 
@@ -166,7 +173,8 @@ fn label(network: &str, site: &str) -> String {
     format!("{network}/{site}")
 }
 
-fn leg(port: &PortEntry, tag: Option<(u16, u16)>, traffic: u32) -> Leg {
+/// How frames leave by a port, with a tag or without.
+pub(crate) fn leg(port: &PortEntry, tag: Option<(u16, u16)>, traffic: u32) -> Leg {
     let (tpid, vid) = tag.unwrap_or((0, 0));
     let max_frame = port.link.mtu.saturating_add(BEYOND_MTU);
     Leg {
@@ -236,10 +244,14 @@ fn id(
     free.ok_or(DatapathError::Full { what, max })
 }
 
-fn ports(
+/// Writes an instance's ports, each with the index that it has, or a free one below `max`. Ports that
+/// are no longer there are removed.
+pub(crate) fn write_ports(
     links: &[(PortName, Link, u16)],
     pins: &Pins,
-    tables: &mut Tables,
+    max: u32,
+    ports: &mut aya::maps::HashMap<MapData, u32, Port>,
+    port_names: &mut Array<MapData, Label>,
 ) -> Result<Vec<PortEntry>, DatapathError> {
     let egress = MapData::from_pin(pins.map(names::EGRESS))
         .and_then(|data| DevMap::try_from(Map::DevMap(data)));
@@ -247,8 +259,7 @@ fn ports(
         map: names::EGRESS,
         source,
     })?;
-    let known: HashMap<u32, Port> = tables
-        .ports
+    let known: HashMap<u32, Port> = ports
         .iter()
         .collect::<Result<_, _>>()
         .map_err(writing("read the ports"))?;
@@ -256,10 +267,7 @@ fn ports(
         .keys()
         .filter(|i| !links.iter().any(|(_, link, _)| link.index == **i))
     {
-        tables
-            .ports
-            .remove(ifindex)
-            .map_err(writing("remove a port"))?;
+        ports.remove(ifindex).map_err(writing("remove a port"))?;
     }
     let mut used: HashSet<u32> = links
         .iter()
@@ -267,16 +275,12 @@ fn ports(
         .collect();
     let mut entries = Vec::new();
     for (name, link, mode) in links {
-        let index =
-            match known.get(&link.index) {
-                Some(port) => port.index,
-                None => (0..MAX_PORTS).find(|index| !used.contains(index)).ok_or(
-                    DatapathError::Full {
-                        what: "port",
-                        max: MAX_PORTS,
-                    },
-                )?,
-            };
+        let index = match known.get(&link.index) {
+            Some(port) => port.index,
+            None => (0..max)
+                .find(|index| !used.contains(index))
+                .ok_or(DatapathError::Full { what: "port", max })?,
+        };
         used.insert(index);
         egress
             .set(index, link.index, None, 0)
@@ -284,12 +288,10 @@ fn ports(
                 verb: "write a port's device",
                 source,
             })?;
-        tables
-            .port_names
+        port_names
             .set(index, Label::new(name.as_str()), 0)
             .map_err(writing("name a port"))?;
-        tables
-            .ports
+        ports
             .insert(
                 link.index,
                 Port {

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use switch_ebpf::{
     abi::{BindingKey, MissHeader, agent},
-    frame::{Evidence, Frame, Origin},
-    rule::{self, Refusal, Verdict},
+    frame::{Address, Evidence, Frame, Origin},
+    rule::{self, Policy, Refusal, Verdict},
 };
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{self, EventKind},
-    config::MoveTogether,
+    config::{MoveTogether, Site},
     types::VmAddress,
 };
 
@@ -88,16 +88,27 @@ impl Learner {
         let Claim { key, site, mac, .. } = *claim;
         let now_ns = now_ns()?;
         let binding = self.flows.get(&key)?;
-        let verdict = rule::judge(
-            binding.as_ref(),
+        let entry = self.topology.site_by_id(site);
+        let policy = Policy {
+            learn: entry
+                .and_then(|entry| entry.site.learn)
+                .map_or(self.policy.learn, Into::into),
+            ..self.policy
+        };
+        let judged = rule::Claim {
             site,
-            claim.evidence,
-            self.authorised(claim),
-            &self.policy,
-            now_ns,
-        );
+            evidence: claim.evidence,
+            mac,
+            authorised: entry.is_some_and(|entry| allows(&entry.site, key.address)),
+        };
+        let verdict = rule::judge(binding.as_ref(), &judged, &policy, now_ns);
         match (verdict, binding) {
             (Verdict::Create, _) => {
+                if let Some(most) = self.max_flows_per_site
+                    && self.flows.count_at(site) >= most
+                {
+                    return self.refuse(claim, Refusal::SiteFull);
+                }
                 let made = |slot| rule::created(site, slot, now_ns, mac);
                 let Some(binding) = self.flows.create(&key, made)? else {
                     return self.refuse(claim, Refusal::TableFull);
@@ -106,7 +117,7 @@ impl Learner {
                 Ok(Outcome::Bound(binding.slot))
             }
             (Verdict::Move, Some(before)) => {
-                let after = rule::moved(&before, site, &self.policy, now_ns, mac);
+                let after = rule::moved(&before, &judged, &policy, now_ns);
                 let last_ns = self.flows.last_seen_ns(before.slot)?;
                 self.flows.relocate(&key, after)?;
                 let gap_ns = last_ns.map(|last_ns| claim.time_ns.saturating_sub(last_ns));
@@ -116,13 +127,15 @@ impl Learner {
             (Verdict::Refresh, Some(binding)) => Ok(Outcome::Bound(binding.slot)),
             (Verdict::Late, _) => Ok(Outcome::Late),
             (Verdict::Quarantine, Some(binding)) => {
-                self.flows.replace(&key, &rule::quarantined(&binding))?;
+                let held = rule::quarantined(&binding, now_ns);
+                self.flows.replace(&key, &held)?;
+                self.quarantines.add(&held, policy.quarantine_ns);
                 let reason = format!("move {} within the window", binding.window_moves + 1);
                 let sites = (Some(binding.site), Some(site));
                 self.tell(
                     EventKind::Quarantined,
                     key.address,
-                    claim.evidence.into(),
+                    Some(claim.evidence.into()),
                     sites,
                     |event| event.reason = Some(reason),
                 );
@@ -132,12 +145,6 @@ impl Learner {
             // The rule says none of these without a binding.
             (Verdict::Move | Verdict::Refresh | Verdict::Quarantine, None) => Ok(Outcome::Refused),
         }
-    }
-
-    fn authorised(&self, claim: &Claim) -> bool {
-        let address = VmAddress::try_from(IpAddr::from(claim.key.address));
-        let site = self.topology.site_by_id(claim.site);
-        matches!((address, site), (Ok(address), Some(entry)) if entry.site.allows(address))
     }
 
     /// Counts evidence that is not believed, and tells of it once in a while.
@@ -151,7 +158,7 @@ impl Learner {
             self.tell(
                 EventKind::Refused,
                 address,
-                claim.evidence.into(),
+                Some(claim.evidence.into()),
                 sites,
                 |event| event.reason = Some(why.name().to_owned()),
             );
@@ -170,7 +177,7 @@ impl Learner {
         self.tell(
             kind,
             claim.key.address,
-            claim.evidence.into(),
+            Some(claim.evidence.into()),
             (from, Some(claim.site)),
             |event| {
                 event.learn_us = Some(learn_us);
@@ -179,6 +186,11 @@ impl Learner {
         );
         Ok(())
     }
+}
+
+/// Whether an address may be at a site.
+fn allows(site: &Site, address: Address) -> bool {
+    VmAddress::try_from(IpAddr::from(address)).is_ok_and(|address| site.allows(address))
 }
 
 impl From<Evidence> for api::Evidence {

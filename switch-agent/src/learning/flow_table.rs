@@ -1,9 +1,10 @@
 //! The flow table and the handovers in it. Whatever changes a binding goes through here.
 
+use std::collections::HashMap;
+
 use aya::maps::MapError;
 use switch_ebpf::abi::{
-    Binding, BindingKey, FlowTraffic, LEFT_UNKNOWN, PHASE_HANDOVER, PHASE_SETTLED, Traffic, agent,
-    traffic,
+    Binding, BindingKey, FlowTraffic, LEFT_UNKNOWN, PHASE_HANDOVER, PHASE_SETTLED, agent,
 };
 
 use super::{
@@ -18,13 +19,15 @@ pub struct FlowTable {
     pub tables: Tables,
     slots: Slots,
     handovers: Handovers,
+    /// Site id → how many bindings are there.
+    counts: HashMap<u32, u32>,
 }
 
 impl Datapath for Tables {
     type Error = MapError;
 
-    fn traffic(&self, index: u32) -> Result<Vec<Traffic>, MapError> {
-        self.traffic_by_cpu(index)
+    fn runs(&self) -> Result<Vec<u64>, MapError> {
+        Self::runs(self)
     }
 
     fn queued(&self, slot: u32) -> Result<u64, MapError> {
@@ -40,11 +43,15 @@ impl FlowTable {
             let (key, mac) = (*key, binding.mac);
             (binding.slot, Owner { key, mac })
         });
-        let table = Self {
+        let mut table = Self {
             slots: Slots::new(tables.max_flows()?, owners),
             tables,
             handovers: Handovers::default(),
+            counts: HashMap::new(),
         };
+        for (_, binding) in &bindings {
+            table.came(binding.site);
+        }
         Ok((table, bindings))
     }
 
@@ -68,13 +75,17 @@ impl FlowTable {
         self.tables.reset_slot(slot)?;
         self.tables.add_agent(agent::CREATED, 1)?;
         self.hand_over(&key, binding)?;
+        self.came(binding.site);
         Ok(Some(binding))
     }
 
     /// Writes a binding that has moved.
     pub fn relocate(&mut self, key: &BindingKey, binding: Binding) -> Result<(), MapError> {
         self.tables.add_agent(agent::MOVES, 1)?;
-        self.hand_over(key, binding)
+        self.hand_over(key, binding)?;
+        self.went(binding.previous_site);
+        self.came(binding.site);
+        Ok(())
     }
 
     /// Writes a binding whose site has not changed.
@@ -93,17 +104,32 @@ impl FlowTable {
         let (owner, mac) = (*key, binding.mac);
         self.slots.set(binding.slot, Owner { key: owner, mac });
         let queued = self.tables.queued(binding.slot)?;
-        self.handovers
-            .begin(binding.slot, *key, traffic::site(binding.site), queued);
+        self.handovers.begin(binding.slot, *key, queued);
         Ok(())
     }
 
     /// Removes a binding.
     pub fn remove(&mut self, key: &BindingKey, binding: &Binding) -> Result<(), MapError> {
         self.tables.remove_binding(key)?;
+        self.went(binding.site);
         self.handovers.abandon(binding.slot);
         self.slots.give_back(binding.slot);
         Ok(())
+    }
+
+    fn came(&mut self, site: u32) {
+        *self.counts.entry(site).or_default() += 1;
+    }
+
+    fn went(&mut self, site: u32) {
+        if let Some(count) = self.counts.get_mut(&site) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// How many bindings a site has.
+    pub fn count_at(&self, site: u32) -> u32 {
+        self.counts.get(&site).copied().unwrap_or(0)
     }
 
     /// A frame that was numbered in a handover has left the agent.

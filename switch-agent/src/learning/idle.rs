@@ -5,10 +5,7 @@ use std::time::Duration;
 use switch_ebpf::abi::{Binding, STATE_LEARNED};
 
 use super::{LearnError, learner::Learner};
-use crate::{
-    api::{EventKind, Evidence},
-    config::nanoseconds,
-};
+use crate::{api::EventKind, config::nanoseconds};
 
 /// Slots looked at in one turn of the learner's loop.
 const TURN: u32 = 128;
@@ -78,7 +75,7 @@ impl Learner {
                 self.tell(
                     EventKind::Removed,
                     key.address,
-                    Evidence::Data,
+                    None,
                     (Some(binding.site), None),
                     |event| event.reason = Some("idle".to_owned()),
                 );

@@ -1,35 +1,25 @@
 //! The learner's loop: reads the ring, sends what the agent gives back, takes orders.
 
-use std::{
-    os::fd::AsFd,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
-};
+use std::sync::Arc;
 
 use aya::maps::{MapData, RingBuf};
-use nix::{
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::eventfd::EventFd,
-    time::{ClockId, clock_gettime},
-};
+use nix::poll::PollTimeout;
 use switch_ebpf::{
-    abi::{KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_RARP, MissHeader},
+    abi::{KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP, MissHeader},
     frame::Frame,
     rule::Policy,
 };
 
 use super::{
     LearnError, Mail, Record, Trust, flow_table::FlowTable, idle::Idle, outbox::Outbox, policy,
-    refusals::Refusals,
+    quarantine::Quarantines, refusals::Refusals,
 };
 use crate::{
     api::{Event, EventKind, Evidence},
     config::{Config, MoveTogether},
     datapath::{Tables, Topology},
     types::NetworkName,
+    worker::{self, Inbox},
 };
 
 /// How often the agent says that it lives. The datapath waits four times as long.
@@ -48,6 +38,8 @@ pub struct Learner {
     pub(super) refusals: Refusals,
     pub(super) outbox: Outbox,
     pub(super) idle: Option<Idle>,
+    pub(super) quarantines: Quarantines,
+    pub(super) max_flows_per_site: Option<u32>,
     pub(super) trust: Trust,
     pub(super) move_together: MoveTogether,
     pub(super) pass_learning_packets: bool,
@@ -74,6 +66,8 @@ impl Learner {
             policy: policy(config),
             refusals: Refusals::default(),
             idle: config.idle_timeout.map(Idle::new),
+            quarantines: Quarantines::default(),
+            max_flows_per_site: config.max_flows_per_site,
             trust,
             move_together: config.move_together,
             pass_learning_packets: config.pass_learning_packets,
@@ -94,12 +88,7 @@ impl Learner {
     }
 
     /// Works until it is stopped. What was read of the ring has left by then.
-    pub(super) fn run(
-        &mut self,
-        mail: &mpsc::Receiver<Mail>,
-        wake: &EventFd,
-        stop: &AtomicBool,
-    ) -> Result<(), LearnError> {
+    pub(super) fn run(&mut self, inbox: &Inbox<Mail>) -> Result<(), LearnError> {
         let mut next_beat_ns = 0;
         let mut idle_turns = 0;
         loop {
@@ -114,7 +103,11 @@ impl Learner {
                 (true, false) => PollTimeout::from(1_u8),
                 (false, _) => PollTimeout::from(100_u8),
             };
-            let readable = wait(&self.misses, wake, timeout)?;
+            let waited = inbox.wait(&self.misses, timeout);
+            let readable = waited.map_err(|source| LearnError::System {
+                what: "wait for misses",
+                source,
+            })?;
             // The kernel calls the ring readable as soon as a record has its place in it.
             let read_to_ns = if readable { self.read()? } else { before_ns };
             self.flush()?;
@@ -124,12 +117,13 @@ impl Learner {
             } else {
                 idle_turns + 1
             };
-            while let Ok((order, reply)) = mail.try_recv() {
+            while let Some((order, reply)) = inbox.letter() {
                 // An operator who has gone does not want the answer.
                 let _ = reply.send(self.obey(order));
             }
             self.forget_idle(before_ns)?;
-            if stop.load(Ordering::Acquire) && !readable {
+            self.end_quarantines(before_ns)?;
+            if inbox.is_stopped() && !readable {
                 return Ok(());
             }
         }
@@ -166,8 +160,10 @@ impl Learner {
             return Ok(());
         };
         match header.kind {
-            KIND_QUEUED => {
-                self.deliver(header, bytes, &frame, Some(header.slot));
+            KIND_QUEUED | KIND_QUEUED_LATE => {
+                // Late frames are counted for no binding, whichever way they leave.
+                let slot = (header.kind == KIND_QUEUED).then_some(header.slot);
+                self.deliver(header, bytes, &frame, slot);
                 self.leaving.push((header.slot, header.number));
                 Ok(())
             }
@@ -214,7 +210,7 @@ impl Learner {
         &self,
         kind: EventKind,
         address: switch_ebpf::frame::Address,
-        evidence: Evidence,
+        evidence: Option<Evidence>,
         sites: (Option<u32>, Option<u32>),
         rest: impl FnOnce(&mut Event),
     ) {
@@ -222,7 +218,7 @@ impl Learner {
         let mut event = Event {
             from: sites.0.and_then(name),
             to: sites.1.and_then(name),
-            evidence: Some(evidence),
+            evidence,
             ..Event::now(kind, self.network.clone(), address.into())
         };
         rest(&mut event);
@@ -232,38 +228,8 @@ impl Learner {
 
 /// The clock of `bpf_ktime_get_ns`.
 pub(super) fn now_ns() -> Result<u64, LearnError> {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_err(|source| LearnError::System {
+    worker::now_ns().map_err(|source| LearnError::System {
         what: "read the clock",
         source,
-    })?;
-    let (seconds, nanoseconds) = (now.tv_sec().unsigned_abs(), now.tv_nsec().unsigned_abs());
-    Ok(seconds * 1_000_000_000 + nanoseconds)
-}
-
-/// Waits for the ring or for mail. Whether the ring has anything in it, finished or not.
-fn wait(
-    misses: &RingBuf<MapData>,
-    wake: &EventFd,
-    timeout: PollTimeout,
-) -> Result<bool, LearnError> {
-    let mut fds = [
-        PollFd::new(misses.as_fd(), PollFlags::POLLIN),
-        PollFd::new(wake.as_fd(), PollFlags::POLLIN),
-    ];
-    match poll(&mut fds, timeout) {
-        Ok(_) | Err(nix::Error::EINTR) => {}
-        Err(source) => {
-            return Err(LearnError::System {
-                what: "wait for misses",
-                source,
-            });
-        }
-    }
-    let ready = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
-    let readable = ready(&fds[0]);
-    if ready(&fds[1]) {
-        // Its count does not matter, and an empty one is no failure.
-        let _ = wake.read();
-    }
-    Ok(readable)
+    })
 }

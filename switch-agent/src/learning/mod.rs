@@ -12,22 +12,15 @@ mod idle;
 mod learner;
 mod operator;
 mod outbox;
+mod quarantine;
 mod record;
 mod refusals;
 mod slots;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
-    thread,
-};
+use std::{sync::Arc, thread};
 
 use aya::maps::{MapData, MapError, RingBuf};
 pub use gateways::Trust;
-use nix::sys::eventfd::{EfdFlags, EventFd};
 pub use record::Record;
 use switch_ebpf::rule::{Learn, Policy};
 use thiserror::Error;
@@ -38,6 +31,7 @@ use crate::{
     config::{self, Config, nanoseconds},
     datapath::{Tables, Topology},
     net::packet::SendError,
+    worker,
 };
 
 /// Why learning cannot go on.
@@ -67,11 +61,7 @@ type Mail = (Order, oneshot::Sender<Result<(), String>>);
 
 /// The learner, from outside.
 #[derive(Clone)]
-pub struct Handle {
-    mail: mpsc::Sender<Mail>,
-    wake: Arc<EventFd>,
-    stop: Arc<AtomicBool>,
-}
+pub struct Handle(worker::Handle<Mail>);
 
 impl Handle {
     /// Has the learner carry out an order.
@@ -80,23 +70,16 @@ impl Handle {
     /// Why it could not be, in a line for the operator.
     pub async fn order(&self, order: Order) -> Result<(), String> {
         let (reply, answer) = oneshot::channel();
-        let gone = || "the switch is shutting down".to_owned();
-        self.mail.send((order, reply)).map_err(|_| gone())?;
-        self.wake()
-            .map_err(|error| format!("cannot wake the learner: {error}"))?;
-        answer.await.map_err(|_| gone())?
+        self.0
+            .send((order, reply))
+            .map_err(|error| format!("cannot reach the learner, it may be ending: {error}"))?;
+        let gone = |_| "the switch is shutting down".to_owned();
+        answer.await.map_err(gone)?
     }
 
     /// Has the learner finish: what it has read of the ring still leaves.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-        if let Err(error) = self.wake() {
-            tracing::warn!(%error, "cannot wake the learner; it ends at its next heartbeat");
-        }
-    }
-
-    fn wake(&self) -> nix::Result<()> {
-        self.wake.write(1).map(drop)
+        self.0.stop();
     }
 }
 
@@ -109,38 +92,36 @@ pub fn start(
     misses: RingBuf<MapData>,
     record: Arc<Record>,
 ) -> Result<(Handle, thread::JoinHandle<Result<(), LearnError>>), LearnError> {
-    let (mail, letters) = mpsc::channel();
-    let wake =
-        EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).map_err(|source| {
-            LearnError::System {
-                what: "make an eventfd",
-                source,
-            }
-        })?;
-    let handle = Handle {
-        mail,
-        wake: Arc::new(wake),
-        stop: Arc::default(),
-    };
+    let (handle, inbox) = worker::worker().map_err(|source| LearnError::System {
+        what: "make an eventfd",
+        source,
+    })?;
     let mut learner = learner::Learner::new(config, trust, topology, tables, misses, record)?;
-    let inside = handle.clone();
     let thread = thread::Builder::new()
         .name("learner".to_owned())
-        .spawn(move || learner.run(&letters, &inside.wake, &inside.stop))
+        .spawn(move || learner.run(&inbox))
         .map_err(LearnError::Thread)?;
-    Ok((handle, thread))
+    Ok((Handle(handle), thread))
+}
+
+impl From<config::Learn> for Learn {
+    fn from(learn: config::Learn) -> Self {
+        match learn {
+            config::Learn::Auto => Self::Auto,
+            config::Learn::MovesOnly => Self::MovesOnly,
+        }
+    }
 }
 
 /// The rule's policy in a configuration.
 fn policy(config: &Config) -> Policy {
     Policy {
-        learn: match config.learn {
-            config::Learn::Auto => Learn::Auto,
-            config::Learn::MovesOnly => Learn::MovesOnly,
-        },
+        learn: config.learn.into(),
         hold_down_data_ns: nanoseconds(config.hold_down_data),
         hold_down_announce_ns: nanoseconds(config.hold_down_announce),
         quarantine_moves: config.quarantine_moves,
         quarantine_window_ns: nanoseconds(config.quarantine_window),
+        quarantine_ns: nanoseconds(config.quarantine_time),
+        pin_mac: config.pin_mac,
     }
 }

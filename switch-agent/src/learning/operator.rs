@@ -56,7 +56,12 @@ impl Learner {
                 (None, None),
                 Some("its site is gone"),
             );
-        } else if binding.phase != PHASE_SETTLED {
+            return Ok(());
+        }
+        if binding.state == STATE_QUARANTINED {
+            self.quarantines.add(binding, self.policy.quarantine_ns);
+        }
+        if binding.phase != PHASE_SETTLED {
             self.flows.hand_over(key, *binding)?;
         }
         Ok(())
@@ -209,8 +214,14 @@ impl Learner {
         sites: (Option<u32>, Option<u32>),
         reason: Option<&str>,
     ) {
-        self.tell(kind, key.address, Evidence::Operator, sites, |event| {
-            event.reason = reason.map(str::to_owned);
-        });
+        self.tell(
+            kind,
+            key.address,
+            Some(Evidence::Operator),
+            sites,
+            |event| {
+                event.reason = reason.map(str::to_owned);
+            },
+        );
     }
 }

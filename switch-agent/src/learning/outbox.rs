@@ -62,7 +62,7 @@ impl Outbox {
         let Some((_, waiting)) = self.ports.get_mut(&leg.port) else {
             return;
         };
-        let change = Retag::between(frame.outer, own_tag, leg.tag());
+        let change = Retag::between(frame.outer(), own_tag, leg.tag());
         if bytes.len().wrapping_add_signed(change.growth()) > leg.max_frame as usize {
             self.too_big += 1;
             return;

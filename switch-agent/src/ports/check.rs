@@ -57,7 +57,7 @@ pub(super) fn inspect(port: &Port, own_programs: &[u32]) -> (Option<Link>, Repor
             return (None, report);
         }
     };
-    nature(&link, own_programs, &mut report);
+    nature(&link, &port.role, own_programs, &mut report);
     match features_to_turn_off(&link) {
         Ok(features) => report.problems.extend(
             features
@@ -86,7 +86,8 @@ pub(super) fn inspect(port: &Port, own_programs: &[u32]) -> (Option<Link>, Repor
         });
     }
     // None when the peer is in another namespace: then nothing can be said about it.
-    if link.kind.as_deref() == Some("veth")
+    if port.role != PortRole::Listener
+        && link.kind.as_deref() == Some("veth")
         && let Some(peer) = link.tied_to.and_then(|index| link::by_index(index).ok())
     {
         let trunk = matches!(port.role, PortRole::Trunk { .. });
@@ -96,7 +97,7 @@ pub(super) fn inspect(port: &Port, own_programs: &[u32]) -> (Option<Link>, Repor
 }
 
 /// What kind of interface it is and who else uses it.
-fn nature(link: &Link, own_programs: &[u32], report: &mut Report) {
+fn nature(link: &Link, role: &PortRole, own_programs: &[u32], report: &mut Report) {
     let port = link.name.clone();
     if link.loopback {
         report.problems.push(Problem::Loopback { port });
@@ -106,7 +107,9 @@ fn nature(link: &Link, own_programs: &[u32], report: &mut Report) {
         report.problems.push(Problem::NotEthernet { port });
         return;
     }
-    if let Some(master) = link.master {
+    if let Some(master) = link.master
+        && *role != PortRole::Listener
+    {
         report.problems.push(Problem::Member {
             port: port.clone(),
             // The master may be in another namespace.

@@ -51,6 +51,8 @@ pub enum PortRole {
         /// At least one of its sites has tags of type 0x88a8 (802.1ad).
         service_tag: bool,
     },
+    /// A port that is only listened to: a bridge or router forwards its frames.
+    Listener,
 }
 
 /// Something that stops an interface from being a port.

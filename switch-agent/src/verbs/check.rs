@@ -8,7 +8,8 @@ use super::until_closed;
 use crate::{
     cli::SwitchArgs,
     datapath::Pins,
-    switch::{check_host, check_ports, trust, wanted_ports},
+    instance::{check_host, check_ports},
+    switch::{trust, wanted_ports},
     types::InstanceName,
 };
 

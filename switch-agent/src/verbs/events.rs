@@ -1,10 +1,10 @@
-//! `events`: what moved, was refused, was created.
+//! `events`: what moved, was refused, was created; at a gateway, what was heard and done about it.
 
 use std::io::{self, Write};
 
 use super::until_closed;
 use crate::{
-    api::{Event, Response, time_text},
+    api::{AnyEvent, Event, GatewayEvent, Response, time_text},
     cli::EventsArgs,
     control::Client,
 };
@@ -52,12 +52,43 @@ fn print_header(out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Prints an event as a line of text or of JSON.
-pub fn print_event(event: &Event, json: bool, out: &mut impl Write) -> io::Result<()> {
+pub fn print_event(event: &AnyEvent, json: bool, out: &mut impl Write) -> io::Result<()> {
     if json {
         serde_json::to_writer(&mut *out, event)?;
         writeln!(out)?;
-        return out.flush();
+    } else {
+        match event {
+            AnyEvent::Switch(event) => print_switch_event(event, out)?,
+            AnyEvent::Gateway(event) => print_gateway_event(event, out)?,
+        }
     }
+    out.flush()
+}
+
+fn print_gateway_event(event: &GatewayEvent, out: &mut impl Write) -> io::Result<()> {
+    let detail: Vec<String> = [
+        event.mac.map(|mac| format!("mac {mac}")),
+        event.port.as_ref().map(|port| format!("port {port}")),
+        event.reason.clone(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let address = event.address.map(|address| address.to_string());
+    print_line(
+        [
+            &time_text(event.time).to_string(),
+            event.event.as_str(),
+            address.as_deref().unwrap_or("-"),
+            "-",
+            event.announcement.as_deref().unwrap_or("-"),
+            &detail.join(", "),
+        ],
+        out,
+    )
+}
+
+fn print_switch_event(event: &Event, out: &mut impl Write) -> io::Result<()> {
     let site = match (&event.from, &event.to) {
         (Some(from), Some(to)) => format!("{from} -> {to}"),
         (Some(site), None) | (None, Some(site)) => site.to_string(),
@@ -81,8 +112,7 @@ pub fn print_event(event: &Event, json: bool, out: &mut impl Write) -> io::Resul
             &detail.join(", "),
         ],
         out,
-    )?;
-    out.flush()
+    )
 }
 
 #[cfg(test)]
@@ -91,7 +121,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::{EventKind, tests::moved},
+        api::{
+            EventKind,
+            tests::{announced, moved},
+        },
         types::NetworkName,
     };
 
@@ -109,14 +142,16 @@ mod tests {
         };
         let mut out = Vec::new();
         print_header(&mut out).expect("printed");
-        print_event(&moved(), false, &mut out).expect("printed");
-        print_event(&refused, false, &mut out).expect("printed");
+        for event in [moved().into(), refused.into(), announced().into()] {
+            print_event(&event, false, &mut out).expect("printed");
+        }
         assert_eq!(
             String::from_utf8(out).expect("text"),
             "\
 TIME                      EVENT        ADDRESS          SITE            EVIDENCE  DETAIL
 2026-01-01T00:00:00.123Z  moved        10.0.0.5         dc1 -> dc2      data      learned in 85 us, gap 61 ms
 2026-01-01T00:00:00.123Z  refused      10.0.0.77        dc2             -         unauthorised
+2026-01-01T00:00:00.123Z  announced    10.0.0.5         -               rarp      mac 52:54:00:12:34:56
 "
         );
     }

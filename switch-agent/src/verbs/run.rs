@@ -2,93 +2,57 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::JoinSet,
-};
-use tokio_util::sync::CancellationToken;
-
+use super::foreground::{Resident, foreground};
 use crate::{
     cli::SwitchArgs,
-    config::OnExit,
-    control::{bind_socket, serve},
-    metrics,
-    net::link::{self, LinkEvent},
-    switch::{Switch, WATCH},
+    control::Backend,
+    net::link::{LinkError, LinkEvent},
+    switch::Switch,
     types::InstanceName,
 };
 
 /// Runs a switch until SIGINT or SIGTERM.
 pub fn run(instance: &InstanceName, args: SwitchArgs) -> anyhow::Result<()> {
     let config = args.config()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    runtime.block_on(async {
-        // First of all: from here on no other agent is this instance.
-        let socket = bind_socket(instance)?;
-        let (mut interrupt, mut terminate) = (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        );
-        let mut links = link::watch()?;
-        let metrics = match config.metrics {
-            Some(address) => Some(metrics::listen(address).await?),
-            None => None,
-        };
-        let mut switch = Switch::start(&config, instance)?;
-        let end = CancellationToken::new();
-        let backend = switch.backend()?;
-        let mut servers = JoinSet::new();
-        servers.spawn(serve(
-            socket,
-            Arc::clone(&backend),
-            end.clone().cancelled_owned(),
-        ));
-        if let Some(listener) = metrics {
-            servers.spawn(metrics::serve(
-                listener,
-                backend,
-                end.clone().cancelled_owned(),
-            ));
-        }
-        tracing::info!(%instance, ports = switch.ports.len(), sites = config.sites.len(), "ready");
-
-        let mut watch = tokio::time::interval(WATCH);
-        let failed = loop {
-            tokio::select! {
-                _ = interrupt.recv() => break false,
-                _ = terminate.recv() => break false,
-                event = links.next() => report(&switch, event),
-                _ = watch.tick() => {
-                    if let Some(words) = &mut switch.words {
-                        words.flush();
-                    }
-                    if switch.has_failed() {
-                        break true;
-                    }
-                }
-            }
-        };
-        end.cancel();
-        while let Some(ended) = servers.join_next().await {
-            ended.context("a server's task")??;
-        }
-        // A learner that failed is like an agent that was killed: the datapath goes on, and the
-        // next run takes over.
-        if failed || config.on_exit == OnExit::Keep {
-            switch.keep()?
-        } else {
-            switch.detach()?
-        }
-        Ok(())
+    foreground(instance, config.on_exit, config.metrics, || {
+        Ok(Switch::start(&config, instance)?)
     })
 }
 
+impl Resident for Switch {
+    fn say_ready(&self, instance: &InstanceName) {
+        tracing::info!(%instance, ports = self.ports.len(), sites = self.sites, "ready");
+    }
+
+    fn backend(&self) -> anyhow::Result<Arc<dyn Backend>> {
+        Ok(Self::backend(self)?)
+    }
+
+    fn link_event(&mut self, event: Result<LinkEvent, LinkError>) {
+        report(self, event);
+    }
+
+    fn tick(&mut self) {
+        if let Some(words) = &mut self.words {
+            words.flush();
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        Self::has_failed(self)
+    }
+
+    fn keep(self) -> anyhow::Result<()> {
+        Ok(Self::keep(self)?)
+    }
+
+    fn detach(self) -> anyhow::Result<()> {
+        Ok(Self::detach(self)?)
+    }
+}
+
 /// Says what happens to the switch's ports.
-fn report(switch: &Switch, event: Result<LinkEvent, link::LinkError>) {
+fn report(switch: &Switch, event: Result<LinkEvent, LinkError>) {
     let port = |index| switch.ports.iter().find(|port| port.link.index == index);
     match event {
         Ok(LinkEvent::Changed(link)) => {

@@ -1,6 +1,7 @@
 //! `stats`: the counters.
 
 use std::{
+    collections::BTreeMap,
     fmt::Display,
     io::{self, BufWriter, Write},
 };
@@ -11,9 +12,13 @@ use super::{
     until_closed,
 };
 use crate::{
-    api::{AgentStats, BindingStats, Counters, Latency, Stats},
+    api::{
+        AgentStats, AnyStats, BindingStats, Counters, GatewayStats, Known, Latency,
+        LearningPackets, Notify, PortStats, Questions, Stats,
+    },
     cli::StatsArgs,
     control::Client,
+    types::PortName,
 };
 
 /// Shows the counters of the running instance, or what `offline` finds where
@@ -21,7 +26,7 @@ use crate::{
 pub fn stats(
     client: &Client,
     args: &StatsArgs,
-    offline: impl FnOnce() -> anyhow::Result<Option<Stats>>,
+    offline: impl FnOnce() -> anyhow::Result<Option<AnyStats>>,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let stats = either(client.stats(), offline)?;
@@ -29,18 +34,21 @@ pub fn stats(
 }
 
 /// Prints counters as tables, or as a JSON object.
-pub fn print_stats(stats: &Stats, json: bool, out: &mut impl Write) -> io::Result<()> {
+pub fn print_stats(stats: &AnyStats, json: bool, out: &mut impl Write) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     if json {
         serde_json::to_writer(&mut out, stats)?;
         writeln!(out)?;
     } else {
-        print_tables(stats, &mut out)?;
+        match stats {
+            AnyStats::Switch(stats) => print_switch(stats, &mut out)?,
+            AnyStats::Gateway(stats) => print_gateway(stats, &mut out)?,
+        }
     }
     out.flush()
 }
 
-fn print_tables(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
+fn print_switch(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
     // Taken apart whole: a new counter must be shown here too.
     let Stats {
         misses,
@@ -72,23 +80,9 @@ fn print_tables(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
 
     writeln!(out, "{}\n", agent_text(agent))?;
 
-    let [rx_packets, rx_bytes, tx_packets, tx_bytes] = TRAFFIC;
-    let mut table = Table::new([
-        Column::Left("PORT"),
-        Column::Left("MODE"),
-        rx_packets,
-        rx_bytes,
-        tx_packets,
-        tx_bytes,
-    ]);
-    for (name, port) in ports {
-        let mode = port.mode.clone().unwrap_or_else(|| "-".to_owned());
-        let [a, b, c, d] = traffic(&port.counters);
-        table.row([name.to_string(), mode, a, b, c, d]);
-    }
-    table.print(out)?;
-    writeln!(out)?;
+    print_ports(ports, out)?;
 
+    let [rx_packets, rx_bytes, tx_packets, tx_bytes] = TRAFFIC;
     let mut table = Table::new([
         Column::Left("SITE"),
         rx_packets,
@@ -130,6 +124,88 @@ fn print_tables(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
     table.print(out)
 }
 
+fn print_gateway(stats: &GatewayStats, out: &mut impl Write) -> io::Result<()> {
+    // As above.
+    let GatewayStats {
+        gateway,
+        announcements,
+        ignored,
+        learning_packets:
+            LearningPackets {
+                sent,
+                failed,
+                no_destination,
+            },
+        questions:
+            Questions {
+                asked,
+                answered,
+                unanswered,
+            },
+        notify: Notify {
+            sent: told,
+            failed: untold,
+        },
+        known: Known {
+            stations,
+            addresses,
+            max,
+        },
+        drops,
+        passed,
+        ports,
+        agent,
+    } = stats;
+    let id = gateway.map(|id| format!(", gateway {id}"));
+    writeln!(out, "{}{}\n", agent_text(agent), id.unwrap_or_default())?;
+    print_ports(ports, out)?;
+
+    let mut table = Table::new([Column::Left("COUNTER"), Column::Right("VALUE")]);
+    let mut row =
+        |name: &dyn Display, value: &u64| table.row([name.to_string(), value.to_string()]);
+    for (kind, count) in announcements {
+        row(&format_args!("announced, {kind}"), count);
+    }
+    for (reason, count) in ignored {
+        row(&format_args!("ignored, {reason}"), count);
+    }
+    row(&"learning packets sent", sent);
+    row(&"learning packets failed", failed);
+    row(&"without a destination", no_destination);
+    row(&"stations asked", asked);
+    row(&"addresses found by asking", answered);
+    row(&"stations without an address", unanswered);
+    row(&"notifications sent", told);
+    row(&"notifications failed", untold);
+    row(&"stations known", stations);
+    row(&"addresses known", addresses);
+    row(&"addresses, room for", max);
+    row(&"passed to the host", passed);
+    for (reason, count) in drops {
+        row(&format_args!("dropped, {reason}"), count);
+    }
+    table.print(out)
+}
+
+fn print_ports(ports: &BTreeMap<PortName, PortStats>, out: &mut impl Write) -> io::Result<()> {
+    let [rx_packets, rx_bytes, tx_packets, tx_bytes] = TRAFFIC;
+    let mut table = Table::new([
+        Column::Left("PORT"),
+        Column::Left("MODE"),
+        rx_packets,
+        rx_bytes,
+        tx_packets,
+        tx_bytes,
+    ]);
+    for (name, port) in ports {
+        let mode = port.mode.clone().unwrap_or_else(|| "-".to_owned());
+        let [a, b, c, d] = traffic(&port.counters);
+        table.row([name.to_string(), mode, a, b, c, d]);
+    }
+    table.print(out)?;
+    writeln!(out)
+}
+
 fn agent_text(agent: &AgentStats) -> String {
     let AgentStats {
         running,
@@ -163,18 +239,18 @@ fn traffic(counters: &Counters) -> [String; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::tests::stats;
+    use crate::api::tests::{gateway_stats, stats};
 
-    fn printed(stats: &Stats, json: bool) -> String {
+    fn printed(stats: impl Into<AnyStats>, json: bool) -> String {
         let mut out = Vec::new();
-        print_stats(stats, json, &mut out).expect("printed");
+        print_stats(&stats.into(), json, &mut out).expect("printed");
         String::from_utf8(out).expect("text")
     }
 
     #[test]
     fn tables() {
         assert_eq!(
-            printed(&stats(), false),
+            printed(stats(), false),
             "\
 agent 0.1.0 running, pid 4711
 
@@ -209,8 +285,40 @@ dropped, unknown           6
     }
 
     #[test]
+    fn tables_of_a_gateway() {
+        assert_eq!(
+            printed(gateway_stats(), false),
+            "\
+agent 0.1.0 running, pid 4711, gateway 7
+
+PORT  MODE    RX-PACKETS  RX-BYTES  TX-PACKETS  TX-BYTES
+c0    native          20      2000          21      2100
+t0    -               30      3000          31      3100
+
+COUNTER                      VALUE
+announced, arp                   1
+announced, rarp                  2
+ignored, malformed               3
+learning packets sent            4
+learning packets failed          5
+without a destination            6
+stations asked                   7
+addresses found by asking        8
+stations without an address      9
+notifications sent              10
+notifications failed            11
+stations known                  12
+addresses known                 13
+addresses, room for          65536
+passed to the host              15
+dropped, no-leg                 14
+"
+        );
+    }
+
+    #[test]
     fn without_an_agent() {
-        let text = printed(&Stats::default(), false);
+        let text = printed(Stats::default(), false);
         assert!(
             text.starts_with("no agent running; counters read from the pinned maps\n"),
             "{text}"
@@ -219,7 +327,7 @@ dropped, unknown           6
 
     #[test]
     fn json_is_one_object() {
-        let json = printed(&stats(), true);
+        let json = printed(stats(), true);
         assert_eq!(
             serde_json::from_str::<Stats>(&json).expect("counters"),
             stats()

@@ -3,11 +3,14 @@
 //! Every struct is made of plain integers and bytes without padding (the `zerocopy` derives prove
 //! it at compile time), and any change of their meaning raises [`LAYOUT_VERSION`].
 
+#[macro_use]
 mod counters;
 mod miss;
 
 pub use counters::{Counter, Drop};
-pub use miss::{KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_RARP, KIND_UNDECIDED, MissHeader};
+pub use miss::{
+    KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP, KIND_UNDECIDED, MissHeader,
+};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::{frame::Address, limit::Limit, replay::Window};
@@ -61,6 +64,9 @@ pub mod names {
     pub const QUEUED: &str = "QUEUED";
     /// [`traffic`](super::traffic) index → [`Traffic`](super::Traffic), per CPU.
     pub const TRAFFIC: &str = "TRAFFIC";
+    /// How often the program of a port has begun or ended (`u64`), one per CPU: odd while it runs.
+    /// Where it has changed, no program runs on that CPU any more that had read the maps before.
+    pub const RUNS: &str = "RUNS";
     /// [`Redirects`](super::Redirects), one, per CPU.
     pub const REDIRECTS: &str = "REDIRECTS";
     /// [`Drop`](super::Drop) → frames, per CPU.
@@ -86,7 +92,7 @@ pub mod names {
     /// Port index → [`Label`](super::Label).
     pub const PORT_NAMES: &str = "PORT_NAMES";
     /// Every map that is pinned.
-    pub const PINNED: [&str; 24] = [
+    pub const PINNED: [&str; 25] = [
         PORTS,
         EGRESS,
         ATTACHMENTS,
@@ -99,6 +105,7 @@ pub mod names {
         FLOW_TRAFFIC,
         QUEUED,
         TRAFFIC,
+        RUNS,
         REDIRECTS,
         DROPS,
         COUNTERS,
@@ -171,6 +178,8 @@ macro_rules! shared {
         unsafe impl aya::Pod for $name {}
     )*};
 }
+
+pub mod gateway;
 
 /// No site.
 pub const NO_SITE: u32 = u32::MAX;
@@ -322,7 +331,7 @@ shared! {
         pub window_moves: u32,
         /// When it last moved, 0 for never.
         pub moved_at_ns: u64,
-        /// When the first of the counted moves was.
+        /// When the first of the counted moves was; in quarantine: since when it is.
         pub window_start_ns: u64,
         /// When it was created.
         pub created_at_ns: u64,
@@ -376,9 +385,6 @@ shared! {
         pub tx_packets: u64,
         /// Their bytes.
         pub tx_bytes: u64,
-        /// Frames of which the program is done. Where this has caught up with a former
-        /// `rx_packets`, no program runs any more that could have read the maps before then.
-        pub done: u64,
     }
 
     /// A name, filled up with zeroes.

@@ -116,8 +116,9 @@ pub struct Frame {
     pub destination: [u8; 6],
     /// Source MAC.
     pub source: [u8; 6],
-    /// The outermost tag.
-    pub outer: Option<Tag>,
+    /// The outermost tag, or [`Tag::NONE`]. No `Option`, which is undefined where it is `None`: the
+    /// verifier sees that when the frame is moved.
+    outer: Tag,
     /// Offset of the network header in bytes.
     pub network_offset: usize,
     /// The ethertype behind the tags, in host byte order.
@@ -125,39 +126,65 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Reads the Ethernet header and the tags.
+    /// The outermost tag.
+    #[inline(always)]
+    pub const fn outer(&self) -> Option<Tag> {
+        match self.outer {
+            Tag { tpid: 0, .. } => None,
+            tag => Some(tag),
+        }
+    }
+
+    /// Reads the Ethernet header and the outermost tag. What is behind that is left unread:
+    /// `network_offset` and `ethertype` are the next tag's, if there is one.
+    ///
+    /// # Errors
+    /// The reason for which the frame has to be dropped.
+    #[inline(always)]
+    pub fn read_outer<B: Bytes + ?Sized>(bytes: &B) -> Result<Self, Drop> {
+        let ethernet: EthHdr = bytes.at(0).ok_or(Drop::EthernetTruncated)?;
+        let mut frame = Self {
+            destination: ethernet.dst_addr,
+            source: ethernet.src_addr,
+            outer: Tag::NONE,
+            network_offset: EthHdr::LEN,
+            ethertype: u16::from_be(ethernet.ether_type),
+        };
+        if Tag::is_tpid(frame.ethertype) {
+            let tpid = frame.ethertype;
+            let tci = frame.take_tag(bytes)?;
+            frame.outer = Tag { tpid, tci };
+        }
+        Ok(frame)
+    }
+
+    /// Reads the Ethernet header and all tags.
     ///
     /// # Errors
     /// The reason for which the frame has to be dropped.
     #[inline(always)]
     pub fn read<B: Bytes + ?Sized>(bytes: &B) -> Result<Self, Drop> {
-        let ethernet: EthHdr = bytes.at(0).ok_or(Drop::EthernetTruncated)?;
-        let mut frame = Self {
-            destination: ethernet.dst_addr,
-            source: ethernet.src_addr,
-            outer: None,
-            network_offset: EthHdr::LEN,
-            ethertype: u16::from_be(ethernet.ether_type),
-        };
-        for depth in 0..=MAX_TAGS {
+        let mut frame = Self::read_outer(bytes)?;
+        for _ in 1..MAX_TAGS {
             if !Tag::is_tpid(frame.ethertype) {
                 return Ok(frame);
             }
-            if depth == MAX_TAGS {
-                break;
-            }
-            let header: VlanHdr = bytes.at(frame.network_offset).ok_or(Drop::VlanTruncated)?;
-            if depth == 0 {
-                let tci = u16::from_be_bytes(header.tci);
-                frame.outer = Some(Tag {
-                    tpid: frame.ethertype,
-                    tci,
-                });
-            }
-            frame.network_offset += VlanHdr::LEN;
-            frame.ethertype = u16::from_be(header.ether_type);
+            frame.take_tag(bytes)?;
         }
-        Err(Drop::VlanTooDeep)
+        if Tag::is_tpid(frame.ethertype) {
+            Err(Drop::VlanTooDeep)
+        } else {
+            Ok(frame)
+        }
+    }
+
+    /// Steps over a tag, and returns its TCI.
+    #[inline(always)]
+    fn take_tag<B: Bytes + ?Sized>(&mut self, bytes: &B) -> Result<u16, Drop> {
+        let header: VlanHdr = bytes.at(self.network_offset).ok_or(Drop::VlanTruncated)?;
+        self.network_offset += VlanHdr::LEN;
+        self.ethertype = u16::from_be(header.ether_type);
+        Ok(u16::from_be_bytes(header.tci))
     }
 
     /// Whether the destination is one of 01:80:c2:00:00:00 to 0f, which no bridge forwards

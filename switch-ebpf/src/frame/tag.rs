@@ -19,6 +19,9 @@ pub struct Tag {
 }
 
 impl Tag {
+    /// No tag: no tag has this TPID.
+    pub(super) const NONE: Self = Self { tpid: 0, tci: 0 };
+
     /// The VLAN id; 0 says that the tag carries a priority only (IEEE 802.1Q §9.6).
     #[inline(always)]
     pub const fn vid(&self) -> u16 {

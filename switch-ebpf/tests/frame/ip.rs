@@ -15,7 +15,7 @@ const IPV6_LEN: usize = 40;
 fn an_ipv4_packet_has_its_source_and_destination() {
     let (frame, packet) = read(&udp4(b"payload")).expect("a frame");
     assert_eq!(
-        (frame.destination, frame.source, frame.outer),
+        (frame.destination, frame.source, frame.outer()),
         (PC_MAC, VM_MAC, None)
     );
     assert_eq!((frame.ethertype, frame.network_offset), (0x0800, ETHERNET));

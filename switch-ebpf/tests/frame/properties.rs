@@ -239,7 +239,7 @@ proptest! {
     fn tags_in_front_change_nothing(tags in tags(), frame in good()) {
         let bytes = tagged(&tags, &frame);
         let head = Frame::read(&*bytes).expect("a frame");
-        prop_assert_eq!(head.outer, tags.first().copied());
+        prop_assert_eq!(head.outer(), tags.first().copied());
         prop_assert_eq!(head.network_offset, ETHERNET + TAG_LEN * tags.len());
         prop_assert_eq!(read(&bytes).map(|read| read.1), read(&frame).map(|read| read.1));
     }
@@ -267,7 +267,7 @@ proptest! {
         let change = Retag::between(Some(tag), true, Some((egress.tpid, egress.vid())));
         let mut out = Vec::new();
         retag_into(&bytes, change, &mut out);
-        let outer = Frame::read(&*out).expect("a frame").outer.expect("a tag");
+        let outer = Frame::read(&*out).expect("a frame").outer().expect("a tag");
         prop_assert_eq!((outer.tpid, outer.vid()), (egress.tpid, egress.vid()));
         prop_assert_eq!(outer.tci >> 12, tag.tci >> 12, "PCP and DEI");
         prop_assert_eq!(&out[..12], &bytes[..12]);
@@ -294,7 +294,7 @@ proptest! {
         let carried = &tags[usize::from(own)..];
         let head = Frame::read(&*out).expect("a frame");
         prop_assert_eq!(
-            head.outer.map(|tag| (tag.tpid, tag.vid())),
+            head.outer().map(|tag| (tag.tpid, tag.vid())),
             leg.or(carried.first().map(|tag| (tag.tpid, tag.vid())))
         );
         let inner = ETHERNET - 2 + TAG_LEN * usize::from(leg.is_some());

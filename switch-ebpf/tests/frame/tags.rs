@@ -40,7 +40,7 @@ fn none_to_three_tags_are_read_through() {
         for tags in STACKS {
             let (frame, packet) = read(&tagged(tags, &plain)).expect("a frame");
             assert_eq!(packet, expected.1, "{tags:x?}");
-            assert_eq!(frame.outer, tags.first().copied());
+            assert_eq!(frame.outer(), tags.first().copied());
             assert_eq!(frame.network_offset, ETHERNET + tags.len() * TAG_LEN);
             assert_eq!(frame.ethertype, expected.0.ethertype);
             assert_eq!(
@@ -67,7 +67,7 @@ fn other_ethertypes_are_no_tags() {
     for ethertype in [0x9100, 0x9200, 0x88e7] {
         let bytes = ethernet(PC_MAC, VM_MAC, ethertype, &udp4(b"x")[ETHERNET - 2..]);
         let (frame, _) = read(&bytes).expect("a frame");
-        assert_eq!((frame.outer, frame.ethertype), (None, ethertype));
+        assert_eq!((frame.outer(), frame.ethertype), (None, ethertype));
     }
 }
 

@@ -8,7 +8,7 @@ use switch_ebpf::{
     rule::{self, Policy, Refusal, Verdict},
 };
 
-use super::world::{DEFAULTS, S, SITES, Step, World, class, policy, step, world};
+use super::world::{DEFAULTS, S, SITES, Step, World, claim, class, policy, step, world};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step(), 0..60)
@@ -101,7 +101,8 @@ proptest! {
             if let Step::Hear(site, class) = step {
                 let verdict = world.hear(site, class);
                 let open = before.is_some_and(|bound| {
-                    bound.window_moves > 0
+                    bound.state != STATE_QUARANTINED
+                        && bound.window_moves > 0
                         && world.now_ns - bound.window_start_ns < world.policy.quarantine_window_ns
                 });
                 let counted = before.map_or(0, |bound| if open { bound.window_moves } else { 0 });
@@ -143,13 +144,16 @@ proptest! {
     }
 
     /// A static binding never moves by evidence, and a quarantined one does not until it is
-    /// released: only an order changes them.
+    /// released or its time is over: only an order changes them.
     #[test]
     fn evidence_never_changes_what_is_held(mut world in world(), steps in steps()) {
         for step in steps {
             let before = world.binding;
             world.step(step);
-            let held = before.is_some_and(|bound| bound.state != STATE_LEARNED);
+            let held = before.is_some_and(|bound| {
+                bound.state != STATE_LEARNED
+                    && !rule::is_quarantine_over(&bound, &world.policy, world.now_ns)
+            });
             if held && matches!(step, Step::Hear(..)) {
                 prop_assert_eq!(world.binding, before);
             }
@@ -158,7 +162,7 @@ proptest! {
 
     /// The binding changes where the verdict says so and nowhere else: a late frame comes from the
     /// previous site, within the hold-down of its class after the move, and changes nothing; nor
-    /// does a refreshing or a refused one. A quarantine changes the state only.
+    /// does a refreshing or a refused one. A quarantine changes the state and since when only.
     #[test]
     fn the_verdict_says_what_changes(mut world in world(), steps in steps()) {
         for step in steps {
@@ -190,7 +194,11 @@ proptest! {
                     prop_assert_eq!(after.moved_at_ns, world.now_ns);
                 }
                 Verdict::Quarantine => {
-                    let held = before.map(|bound| Binding { state: STATE_QUARANTINED, ..bound });
+                    let held = before.map(|bound| Binding {
+                        state: STATE_QUARANTINED,
+                        window_start_ns: world.now_ns,
+                        ..bound
+                    });
                     prop_assert_eq!(after, held);
                 }
             }
@@ -238,14 +246,16 @@ proptest! {
                 hold_down_data_ns: u64::MAX,
                 hold_down_announce_ns: u64::MAX,
                 quarantine_window_ns: u64::MAX,
+                quarantine_ns: u64::MAX,
                 quarantine_moves: u32::MAX,
                 ..policy
             }
         } else {
             policy
         };
-        let verdict = rule::judge(Some(&binding), site, class, true, &policy, now_ns);
-        let moved = rule::moved(&binding, site, &policy, now_ns, [2; 6]);
+        let claim = claim(site, class);
+        let verdict = rule::judge(Some(&binding), &claim, &policy, now_ns);
+        let moved = rule::moved(&binding, &claim, &policy, now_ns);
         prop_assert_eq!((moved.site, moved.previous_site), (site, binding.site));
         prop_assert!(moved.window_moves > 0);
         let _ = rule::moved_by_operator(&binding, site, now_ns);

@@ -4,16 +4,41 @@ use switch_ebpf::{
     abi::{Binding, NO_SITE, STATE_LEARNED, STATE_QUARANTINED, STATE_STATIC},
     frame::Evidence,
     rule::{
-        Learn, Policy, Refusal, Verdict, created, is_late, judge, moved, moved_by_operator,
-        quarantined, released,
+        self, Claim, Learn, Policy, Refusal, Verdict, created, is_late, moved_by_operator, released,
     },
 };
 
-use super::world::{DEFAULTS, S};
+use super::world::{DEFAULTS, MAC, S, claim};
 
-const MAC: [u8; 6] = [2; 6];
 const OTHER_MAC: [u8; 6] = [4; 6];
 const CLASSES: [Evidence; 2] = [Evidence::Data, Evidence::Announce];
+
+fn judge(
+    binding: Option<&Binding>,
+    site: u32,
+    class: Evidence,
+    authorised: bool,
+    policy: &Policy,
+    now_ns: u64,
+) -> Verdict {
+    let claim = Claim {
+        authorised,
+        ..claim(site, class)
+    };
+    rule::judge(binding, &claim, policy, now_ns)
+}
+
+fn moved(binding: &Binding, site: u32, policy: &Policy, now_ns: u64, mac: [u8; 6]) -> Binding {
+    let claim = Claim {
+        mac,
+        ..claim(site, Evidence::Data)
+    };
+    rule::moved(binding, &claim, policy, now_ns)
+}
+
+fn quarantined(binding: &Binding) -> Binding {
+    rule::quarantined(binding, S)
+}
 
 fn data(binding: Option<&Binding>, site: u32, now_ns: u64) -> Verdict {
     judge(binding, site, Evidence::Data, true, &DEFAULTS, now_ns)
@@ -222,6 +247,51 @@ fn the_fifth_move_within_the_window_is_one_too_many() {
     );
     let next = moved(&binding, 5, &DEFAULTS, 190 * S, MAC);
     assert_eq!((next.window_moves, next.window_start_ns), (1, 190 * S));
+}
+
+#[test]
+fn a_quarantine_ends_by_itself_where_the_operator_wants_that() {
+    let policy = Policy {
+        quarantine_ns: 60 * S,
+        ..DEFAULTS
+    };
+    let held = rule::quarantined(&created(1, 0, S, MAC), 10 * S);
+    let verdict = |now_ns| judge(Some(&held), 2, Evidence::Data, true, &policy, now_ns);
+    assert_eq!(verdict(70 * S - 1), refused(Refusal::Quarantined));
+    assert_eq!(verdict(70 * S), Verdict::Move);
+    let free = moved(&held, 2, &policy, 70 * S, MAC);
+    assert_eq!((free.state, free.site), (STATE_LEARNED, 2));
+    assert_eq!((free.window_moves, free.window_start_ns), (1, 70 * S));
+    assert_eq!(
+        data(Some(&held), 2, u64::MAX),
+        refused(Refusal::Quarantined),
+        "it has no end unless it is given one"
+    );
+}
+
+#[test]
+fn a_pinned_mac_is_needed_to_move() {
+    let policy = Policy {
+        pin_mac: true,
+        ..DEFAULTS
+    };
+    let bound = created(1, 0, S, OTHER_MAC);
+    let other = judge(Some(&bound), 2, Evidence::Data, true, &policy, S);
+    assert_eq!(other, refused(Refusal::OtherMac));
+    let own = judge(
+        Some(&created(1, 0, S, MAC)),
+        2,
+        Evidence::Data,
+        true,
+        &policy,
+        S,
+    );
+    assert_eq!(own, Verdict::Move);
+    let by_hand = created(1, 0, S, [0; 6]);
+    let first = judge(Some(&by_hand), 2, Evidence::Data, true, &policy, S);
+    assert_eq!(first, Verdict::Move, "no MAC is known yet");
+    let stays = judge(Some(&bound), 1, Evidence::Data, true, &policy, S);
+    assert_eq!(stays, Verdict::Refresh);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use switch_ebpf::{
     abi::{Binding, STATE_LEARNED, STATE_QUARANTINED, STATE_STATIC},
     frame::Evidence,
-    rule::{self, Learn, Policy, Refusal, Verdict},
+    rule::{self, Claim, Learn, Policy, Refusal, Verdict},
 };
 
 /// A second in nanoseconds.
@@ -19,7 +19,22 @@ pub const DEFAULTS: Policy = Policy {
     hold_down_announce_ns: S,
     quarantine_moves: 5,
     quarantine_window_ns: 180 * S,
+    quarantine_ns: 0,
+    pin_mac: false,
 };
+
+/// The MAC of the VM.
+pub const MAC: [u8; 6] = [2; 6];
+
+/// A claim of the VM's.
+pub fn claim(site: u32, evidence: Evidence) -> Claim {
+    Claim {
+        site,
+        evidence,
+        mac: MAC,
+        authorised: true,
+    }
+}
 
 /// What may happen.
 #[derive(Clone, Copy, Debug)]
@@ -70,15 +85,23 @@ impl World {
     pub fn hear(&mut self, site: u32, class: Evidence) -> Verdict {
         let (policy, now_ns) = (&self.policy, self.now_ns);
         let binding = self.binding.as_ref();
-        let verdict = rule::judge(binding, site, class, self.may(site), policy, now_ns);
-        let mac = [2, 0, 0, 0, 0, 1];
+        let claim = Claim {
+            authorised: self.may(site),
+            ..claim(site, class)
+        };
+        let verdict = rule::judge(binding, &claim, policy, now_ns);
         match (verdict, self.binding) {
-            (Verdict::Create, _) => self.binding = Some(rule::created(site, 0, now_ns, mac)),
+            (Verdict::Create, _) => self.binding = Some(rule::created(site, 0, now_ns, MAC)),
             (Verdict::Move, Some(before)) => {
-                self.binding = Some(rule::moved(&before, site, policy, now_ns, mac));
+                if before.state == STATE_QUARANTINED {
+                    self.moves.clear();
+                }
+                self.binding = Some(rule::moved(&before, &claim, policy, now_ns));
                 self.moves.push(now_ns);
             }
-            (Verdict::Quarantine, Some(before)) => self.binding = Some(rule::quarantined(&before)),
+            (Verdict::Quarantine, Some(before)) => {
+                self.binding = Some(rule::quarantined(&before, now_ns))
+            }
             _ => {}
         }
         verdict
@@ -122,7 +145,12 @@ impl World {
             None if self.policy.learn == Learn::MovesOnly => Some(Refusal::Unknown),
             Some(bound) if bound.site == site => None,
             Some(bound) if bound.state == STATE_STATIC => Some(Refusal::Pinned),
-            Some(bound) if bound.state == STATE_QUARANTINED => Some(Refusal::Quarantined),
+            Some(bound)
+                if bound.state == STATE_QUARANTINED
+                    && !rule::is_quarantine_over(&bound, &self.policy, self.now_ns) =>
+            {
+                Some(Refusal::Quarantined)
+            }
             _ => None,
         }
     }
@@ -134,13 +162,16 @@ pub fn class() -> impl Strategy<Value = Evidence> {
 
 pub fn policy() -> impl Strategy<Value = Policy> {
     let learn = prop_oneof![4 => Just(Learn::Auto), 1 => Just(Learn::MovesOnly)];
-    let other = (learn, 0..6 * S, 0..2 * S, 2..7_u32, 1..200 * S).prop_map(
-        |(learn, data, announce, quarantine_moves, quarantine_window_ns)| Policy {
+    let ends = prop_oneof![Just(0), 1..400 * S];
+    let other = (learn, 0..6 * S, 0..2 * S, 2..7_u32, 1..200 * S, ends).prop_map(
+        |(learn, data, announce, quarantine_moves, quarantine_window_ns, quarantine_ns)| Policy {
             learn,
             hold_down_data_ns: data,
             hold_down_announce_ns: announce,
             quarantine_moves,
             quarantine_window_ns,
+            quarantine_ns,
+            pin_mac: false,
         },
     );
     prop_oneof![Just(DEFAULTS), other]

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     process::{ChildStderr, Command, Output, Stdio},
-    sync::Mutex,
+    sync::{Mutex, mpsc},
     thread,
     time::Duration,
 };
@@ -14,7 +14,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{lock, poll_until};
+use crate::lock;
 
 /// Keeps the lines of a process until it closes the pipe.
 pub(super) fn collect(pipe: Option<ChildStderr>, lines: &Mutex<Vec<String>>) {
@@ -33,10 +33,14 @@ pub(super) fn output_within(mut command: Command, timeout: Duration) -> Result<O
         .context("start")?;
     let pid = Pid::from_raw(i32::try_from(child.id())?);
     // Both pipes must be read meanwhile, or a talkative process would wait for us.
-    let reader = thread::spawn(move || child.wait_with_output());
-    let ended = poll_until(timeout, "the command to end", || {
-        reader.is_finished().then_some(())
+    let (done, ended) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        let output = child.wait_with_output();
+        // Nobody may be waiting any more.
+        let _ = done.send(());
+        output
     });
+    let ended = ended.recv_timeout(timeout);
     if ended.is_err() {
         // The reader has not waited for the process yet, so the number is still its own.
         kill(pid, Signal::SIGKILL).context("kill the command that hangs")?;
@@ -44,6 +48,6 @@ pub(super) fn output_within(mut command: Command, timeout: Duration) -> Result<O
     let output = reader
         .join()
         .map_err(|_| anyhow!("the reader of the command panicked"))?;
-    ended?;
+    ended.with_context(|| format!("waited {timeout:?} in vain for the command to end"))?;
     output.context("read what the command says")
 }

@@ -110,9 +110,10 @@ impl Ndp {
     #[must_use]
     pub fn frame(self) -> Vec<u8> {
         // Option 1 is the source's address, option 2 the target's; the length counts eight bytes.
+        let kind = 1 + u8::from(self.kind == ADVERTISEMENT);
         let option = self
             .link_layer
-            .map(|[a, b, c, d, e, f]| [self.kind - SOLICITATION + 1, 1, a, b, c, d, e, f]);
+            .map(|[a, b, c, d, e, f]| [kind, 1, a, b, c, d, e, f]);
         let message = Icmpv6Type::Unknown {
             type_u8: self.kind,
             code_u8: self.code,

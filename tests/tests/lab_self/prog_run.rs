@@ -23,7 +23,6 @@ fn the_program_of_a_link_runs_on_one_frame() -> Result<()> {
     }
     let output = program.run(Input {
         metadata: 8,
-        first_buffer: 20,
         ..Input::from(rarp.as_slice())
     })?;
     assert_eq!((output.verdict, output.frame), (Verdict::Redirect, rarp));

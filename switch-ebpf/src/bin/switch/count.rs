@@ -2,36 +2,27 @@
 
 use aya_ebpf::{helpers::generated::bpf_ktime_get_coarse_ns, programs::XdpContext};
 use aya_log_ebpf::warn;
-use switch_ebpf::abi::{Counter, Drop, FlowTraffic, Traffic, traffic};
+use switch_ebpf::{
+    abi::{Counter, Drop, FlowTraffic, Traffic, traffic},
+    xdp::count,
+};
 
 use crate::maps;
-
-#[inline(always)]
-fn add(at: *mut u64, by: u64) -> u64 {
-    // SAFETY: `at` points into a per-CPU element, which only this program on this CPU writes: XDP
-    // programs of one CPU do not interrupt each other. Volatile, because the agent reads it.
-    unsafe {
-        let sum = at.read_volatile() + by;
-        at.write_volatile(sum);
-        sum
-    }
-}
 
 /// A frame came in at an attachment.
 #[inline(always)]
 pub fn received(traffic: *mut Traffic, length: usize) {
     // SAFETY: `traffic` points to an element of the map.
-    unsafe {
-        add(&raw mut (*traffic).rx_packets, 1);
-        add(&raw mut (*traffic).rx_bytes, length as u64);
-    }
+    unsafe { count::received(traffic, length) };
 }
 
-/// The program is done with a frame that came in at an attachment.
+/// The program of a port begins or ends on this CPU.
 #[inline(always)]
-pub fn done(traffic: *mut Traffic) {
-    // SAFETY: `traffic` points to an element of the map.
-    unsafe { add(&raw mut (*traffic).done, 1) };
+pub fn run() {
+    if let Some(runs) = maps::runs() {
+        // SAFETY: `runs` points to this CPU's element.
+        unsafe { count::add(runs, 1) };
+    }
 }
 
 /// A frame leaves for an attachment.
@@ -39,10 +30,7 @@ pub fn done(traffic: *mut Traffic) {
 pub fn sent(index: u32, length: usize) {
     if let Some(traffic) = maps::traffic(index) {
         // SAFETY: `traffic` points to an element of the map.
-        unsafe {
-            add(&raw mut (*traffic).tx_packets, 1);
-            add(&raw mut (*traffic).tx_bytes, length as u64);
-        }
+        unsafe { count::sent(traffic, length) };
     }
 }
 
@@ -63,8 +51,8 @@ pub fn flow_up(slot: u32, length: usize) {
         let flow: *mut FlowTraffic = flow;
         // SAFETY: `flow` points to an element of the map.
         unsafe {
-            add(&raw mut (*flow).up_packets, 1);
-            add(&raw mut (*flow).up_bytes, length as u64);
+            count::add(&raw mut (*flow).up_packets, 1);
+            count::add(&raw mut (*flow).up_bytes, length as u64);
         }
     }
 }
@@ -76,8 +64,8 @@ pub fn flow_down(slot: u32, length: usize) {
         let flow: *mut FlowTraffic = flow;
         // SAFETY: `flow` points to an element of the map.
         unsafe {
-            add(&raw mut (*flow).down_packets, 1);
-            add(&raw mut (*flow).down_bytes, length as u64);
+            count::add(&raw mut (*flow).down_packets, 1);
+            count::add(&raw mut (*flow).down_bytes, length as u64);
             // The coarse clock costs a fraction of the fine one, and milliseconds will do.
             (&raw mut (*flow).down_last_ns).write_volatile(bpf_ktime_get_coarse_ns());
         }
@@ -88,7 +76,8 @@ pub fn flow_down(slot: u32, length: usize) {
 #[inline(always)]
 pub fn counter(counter: Counter) {
     if let Some(at) = maps::counter(counter) {
-        add(at, 1);
+        // SAFETY: `at` points to an element of the map.
+        unsafe { count::add(at, 1) };
     }
 }
 
@@ -96,7 +85,8 @@ pub fn counter(counter: Counter) {
 #[inline(always)]
 pub fn drops(reason: Drop, frames: u64) {
     if let Some(at) = maps::drops(reason) {
-        add(at, frames);
+        // SAFETY: `at` points to an element of the map.
+        unsafe { count::add(at, frames) };
     }
 }
 
@@ -106,7 +96,8 @@ pub fn drop(ctx: &XdpContext, reason: Drop) {
     let Some(at) = maps::drops(reason) else {
         return;
     };
-    let first = add(at, 1) == 1;
+    // SAFETY: `at` points to an element of the map.
+    let first = unsafe { count::add(at, 1) } == 1;
     // Once a CPU: a driver that leaves no headroom does so for every frame.
     if first && matches!(reason, Drop::NoHeadroom) {
         warn!(

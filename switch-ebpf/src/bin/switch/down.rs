@@ -3,17 +3,17 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use switch_ebpf::{
     abi::{
-        Binding, BindingKey, Counter, Drop, KIND_LEARNING, KIND_RARP, Leg, MODE_NATIVE, NO_SITE,
-        Network, PHASE_SETTLED,
+        Binding, BindingKey, Counter, Drop, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE,
+        KIND_RARP, Leg, MODE_NATIVE, NO_SITE, Network, PHASE_SETTLED,
     },
     frame::{Evidence, Origin, Retag},
     learning_packet, rule,
+    xdp::{Packet, retag},
 };
 
 use crate::{
     Ingress, Verdict, count, egress, maps,
     miss::{self, Queued},
-    packet::{Packet, retag},
 };
 
 /// Forwards by the binding of the sender's address.
@@ -43,26 +43,36 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
     let Some(binding) = maps::binding(&key) else {
         return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
     };
+    let mut kind = KIND_QUEUED;
     if binding.site != attachment.site {
-        if is_late(network, binding, attachment.site, evidence) {
-            count::counter(Counter::Late);
-            return deliver(ctx, ingress, &network.client);
+        if !is_late(network, binding, attachment.site, evidence) {
+            return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
         }
-        return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
+        kind = KIND_QUEUED_LATE;
     }
+    // A straggler too: others from its site may be on their way from before the move.
     if binding.phase != PHASE_SETTLED
         && let Some(queued) = maps::queued(binding.slot)
         && binding.left != queued.load()
     {
-        match miss::behind_others(ctx, ingress, binding.slot, queued) {
-            Queued::Taken => return Ok(Verdict::Taken),
+        match miss::behind_others(ctx, ingress, kind, binding.slot, queued) {
+            Queued::Taken => {
+                if kind == KIND_QUEUED_LATE {
+                    count::counter(Counter::Late);
+                }
+                return Ok(Verdict::Taken);
+            }
             // Delivered out of order is better than lost.
             Queued::NoRoom => count::counter(Counter::Overtaken),
         }
     }
     let slot = binding.slot;
     let verdict = deliver(ctx, ingress, &network.client)?;
-    count::flow_down(slot, sent_length(ingress, &network.client));
+    if kind == KIND_QUEUED_LATE {
+        count::counter(Counter::Late);
+    } else {
+        count::flow_down(slot, sent_length(ingress, &network.client));
+    }
     Ok(verdict)
 }
 
@@ -79,7 +89,7 @@ fn is_late(network: &Network, binding: &Binding, site: u32, evidence: Evidence) 
 
 #[inline(always)]
 fn change(ingress: &Ingress<'_>, leg: &Leg) -> Retag {
-    Retag::between(ingress.frame.outer, ingress.own_tag, leg.tag())
+    Retag::between(ingress.frame.outer(), ingress.own_tag, leg.tag())
 }
 
 #[inline(always)]

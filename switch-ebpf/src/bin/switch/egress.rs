@@ -1,12 +1,7 @@
-//! What becomes of a frame after the program has redirected it: the kernel tells it in two
-//! tracepoints only (include/trace/events/xdp.h). They are told of every redirect of the machine, so
-//! ours have to be told apart.
-//!
-//! A driver's receive loop ends with a flush, on the same CPU, of all that its program redirected.
-//! So what is flushed while frames of ours are outstanding on this CPU is ours.
+//! Hearing what became of redirected frames.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
-use switch_ebpf::abi::{Drop, Redirects};
+use switch_ebpf::{abi::Drop, xdp::egress};
 
 use crate::{count, maps};
 
@@ -14,47 +9,32 @@ use crate::{count, maps};
 #[inline(always)]
 pub fn handed_over() {
     if let Some(redirects) = maps::redirects() {
-        // SAFETY: `redirects` points to this CPU's element, which programs on other CPUs do not
-        // write, and those on this one do not interrupt each other.
-        unsafe { (*redirects).handed += 1 };
+        // SAFETY: `redirects` points to this CPU's element.
+        unsafe { egress::handed_over(redirects) };
     }
 }
 
-/// Takes up to `frames` frames for answered. How many were outstanding, at most that.
-#[inline(always)]
-fn answered(redirects: *mut Redirects, frames: u64) -> u64 {
-    // SAFETY: as above.
-    let Redirects { handed, answered } = unsafe { *redirects };
-    let ours = frames.min(handed.saturating_sub(answered));
-    // SAFETY: as above.
-    unsafe { (*redirects).answered = answered + ours };
-    ours
-}
-
-/// `xdp_devmap_xmit(from_dev, to_dev, sent, drops, err)`: a port's driver was given a bulk of frames
-/// and took some of them.
+/// A port's driver was given a bulk of frames.
 #[raw_tracepoint(tracepoint = "xdp_devmap_xmit")]
 pub fn egress_flushed(ctx: RawTracePointContext) -> i32 {
-    let (sent, dropped) = (ctx.arg::<i32>(2) as u32, ctx.arg::<i32>(3) as u32);
     if let Some(redirects) = maps::redirects() {
-        let ours = answered(redirects, u64::from(sent) + u64::from(dropped));
-        if ours > 0 && dropped > 0 {
-            count::drops(Drop::EgressFull, u64::from(dropped));
+        // SAFETY: as above.
+        let dropped = unsafe { egress::flushed(&ctx, redirects) };
+        if dropped > 0 {
+            count::drops(Drop::EgressFull, dropped);
         }
     }
     0
 }
 
-/// `xdp_redirect_err(dev, xdp, tgt, err, map_type, map_id, index)`: a frame never got as far as that,
-/// as when the port is down.
+/// A frame did not get as far as that.
 #[raw_tracepoint(tracepoint = "xdp_redirect_err")]
 pub fn egress_refused(ctx: RawTracePointContext) -> i32 {
-    let map_id = ctx.arg::<u32>(5);
-    if map_id == maps::egress_id()
-        && let Some(redirects) = maps::redirects()
-    {
-        answered(redirects, 1);
-        count::drops(Drop::EgressRefused, 1);
+    if let Some(redirects) = maps::redirects() {
+        // SAFETY: as above.
+        if unsafe { egress::refused(&ctx, redirects, maps::egress_id()) } {
+            count::drops(Drop::EgressRefused, 1);
+        }
     }
     0
 }

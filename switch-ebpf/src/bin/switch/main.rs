@@ -4,14 +4,7 @@
 //! in [`switch`] turns that into an XDP action, so that nothing deeper knows of actions.
 
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
-#![cfg_attr(target_arch = "bpf", feature(core_intrinsics, adt_const_params))]
-#![cfg_attr(
-    target_arch = "bpf",
-    expect(internal_features, reason = "atomics of the BPF target")
-)]
 
-#[cfg(target_arch = "bpf")]
-mod atomic;
 #[cfg(target_arch = "bpf")]
 mod count;
 #[cfg(target_arch = "bpf")]
@@ -22,10 +15,6 @@ mod egress;
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod miss;
-#[cfg(target_arch = "bpf")]
-mod packet;
-#[cfg(target_arch = "bpf")]
-mod rate;
 #[cfg(target_arch = "bpf")]
 mod up;
 
@@ -39,15 +28,12 @@ mod program {
         programs::XdpContext,
     };
     use switch_ebpf::{
-        abi::{Attachment, AttachmentKey, Counter, Drop, ROLE_CLIENT, ROLE_SITE},
+        abi::{Attachment, Counter, Drop, ROLE_CLIENT, ROLE_SITE},
         frame::Frame,
+        xdp::{Packet, attachment, length},
     };
 
-    use crate::{
-        count, down, maps,
-        packet::{Packet, length},
-        up,
-    };
+    use crate::{count, down, maps, up};
 
     /// What is to be done with a frame. Where to is in [`Ingress::to`]: a payload here would be
     /// undefined for the others, which the verifier sees where it is spilled.
@@ -78,16 +64,24 @@ mod program {
     /// Decides on a frame that came in at any port.
     #[xdp(frags)]
     pub fn switch(ctx: XdpContext) -> u32 {
+        count::run();
+        let action = decide(&ctx);
+        count::run();
+        action
+    }
+
+    #[inline(always)]
+    fn decide(ctx: &XdpContext) -> u32 {
         let to = Cell::new(0);
-        match receive(&ctx, &to) {
-            Ok(Verdict::Port) => redirect(&ctx, to.get()),
+        match receive(ctx, &to) {
+            Ok(Verdict::Port) => redirect(ctx, to.get()),
             Ok(Verdict::Pass) => {
                 count::counter(Counter::Passed);
                 XDP_PASS
             }
             Ok(Verdict::Taken) => XDP_DROP,
             Err(reason) => {
-                count::drop(&ctx, reason);
+                count::drop(ctx, reason);
                 XDP_DROP
             }
         }
@@ -115,7 +109,7 @@ mod program {
             }
         };
         let mut own_tag = false;
-        let Some(attachment) = attachment(ifindex, &frame, &mut own_tag) else {
+        let Some(attachment) = attachment(ifindex, &frame, &mut own_tag, maps::attachment) else {
             count::stray(ifindex, length);
             return Ok(Verdict::Pass);
         };
@@ -130,9 +124,7 @@ mod program {
             length,
             to,
         };
-        let verdict = forward(ctx, &ingress);
-        count::done(traffic);
-        verdict
+        forward(ctx, &ingress)
     }
 
     #[inline(always)]
@@ -145,35 +137,6 @@ mod program {
             ROLE_CLIENT => up::forward(ctx, ingress),
             _ => Err(Drop::NoLeg),
         }
-    }
-
-    /// The attachment that a frame belongs to: the one of its outer tag, else the port's untagged
-    /// one. `own_tag` says whether the outer tag is the attachment's own. A priority tag in front of
-    /// an untagged attachment counts as such, so that its PCP is kept and it does not pile up.
-    #[inline(always)]
-    fn attachment(ifindex: u32, frame: &Frame, own_tag: &mut bool) -> Option<&'static Attachment> {
-        let untagged = AttachmentKey {
-            ifindex,
-            tpid: 0,
-            vid: 0,
-        };
-        *own_tag = false;
-        if let Some(tag) = frame.outer {
-            *own_tag = true;
-            if tag.vid() != 0 {
-                let tagged = AttachmentKey {
-                    ifindex,
-                    tpid: tag.tpid,
-                    vid: tag.vid(),
-                };
-                let found = maps::attachment(&tagged);
-                if found.is_some() {
-                    return found;
-                }
-                *own_tag = false;
-            }
-        }
-        maps::attachment(&untagged)
     }
 }
 

@@ -6,13 +6,14 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, DevMap, HashMap, PerCpuArray, RingBuf},
 };
-use switch_ebpf::abi::{
-    Attachment, AttachmentKey, Binding, BindingKey, Counter, DEFAULT_MAX_FLOWS, Drop, FlowTraffic,
-    Forwarded, Gateway, Label, Leg, MAX_GATEWAYS, MAX_NETWORKS, MAX_PORTS, MAX_SITES, MISS_RING,
-    Meta, Network, Port, Redirects, Traffic, agent, traffic,
+use switch_ebpf::{
+    abi::{
+        Attachment, AttachmentKey, Binding, BindingKey, Counter, DEFAULT_MAX_FLOWS, Drop,
+        FlowTraffic, Forwarded, Gateway, Label, Leg, MAX_GATEWAYS, MAX_NETWORKS, MAX_PORTS,
+        MAX_SITES, MISS_RING, Meta, Network, Port, Redirects, Traffic, agent, traffic,
+    },
+    xdp::Shared,
 };
-
-use crate::atomic::Shared;
 
 #[map]
 static PORTS: HashMap<u32, Port> = HashMap::pinned(MAX_PORTS, 0);
@@ -38,6 +39,8 @@ static FLOW_TRAFFIC: PerCpuArray<FlowTraffic> = PerCpuArray::pinned(DEFAULT_MAX_
 static QUEUED: Array<u64> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
 #[map]
 static TRAFFIC: PerCpuArray<Traffic> = PerCpuArray::pinned(traffic::ENTRIES, 0);
+#[map]
+static RUNS: PerCpuArray<u64> = PerCpuArray::pinned(1, 0);
 #[map]
 static DROPS: PerCpuArray<u64> = PerCpuArray::pinned(Drop::ENTRIES, 0);
 #[map]
@@ -140,6 +143,12 @@ pub fn queued(slot: u32) -> Option<Shared> {
 #[inline(always)]
 pub fn traffic(index: u32) -> Option<*mut Traffic> {
     TRAFFIC.get_ptr_mut(index)
+}
+
+/// How often the program of a port has begun or ended on this CPU.
+#[inline(always)]
+pub fn runs() -> Option<*mut u64> {
+    RUNS.get_ptr_mut(0)
 }
 
 /// The counter of a drop reason on this CPU.

@@ -5,11 +5,12 @@ use aya_ebpf::{
     helpers::{bpf_ktime_get_ns, generated::bpf_xdp_load_bytes},
     programs::XdpContext,
 };
-use switch_ebpf::abi::{
-    ANNOUNCE_LIMIT, Counter, Drop, KIND_FLOOD, KIND_QUEUED, KIND_UNDECIDED, MISS_RING, MissHeader,
+use switch_ebpf::{
+    abi::{ANNOUNCE_LIMIT, Counter, Drop, KIND_FLOOD, KIND_UNDECIDED, MISS_RING, MissHeader},
+    xdp::{Shared, within},
 };
 
-use crate::{Ingress, atomic::Shared, count, maps, rate};
+use crate::{Ingress, count, maps};
 
 /// The agent says every quarter of a second that it lives. After this long it does not.
 const AGENT_IS_GONE_NS: u64 = 1_000_000_000;
@@ -58,7 +59,7 @@ pub fn to_agent(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop> {
 /// Hands the agent a RARP request or a learning packet, within the site's limit.
 #[inline(always)]
 pub fn announcement(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32) -> Result<(), Drop> {
-    if !rate::within(maps::announce_due(ingress.attachment.site), ANNOUNCE_LIMIT) {
+    if !within(maps::announce_due(ingress.attachment.site), ANNOUNCE_LIMIT) {
         return Err(Drop::AnnounceRate);
     }
     if submit(ctx.ctx, &header(ingress, kind), Shared::none()) {
@@ -83,10 +84,16 @@ pub fn to_every_site(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop
 
 /// Hands the frame to the agent behind others of its address, and counts it as such in `queued`.
 #[inline(always)]
-pub fn behind_others(ctx: &XdpContext, ingress: &Ingress<'_>, slot: u32, queued: Shared) -> Queued {
+pub fn behind_others(
+    ctx: &XdpContext,
+    ingress: &Ingress<'_>,
+    kind: u32,
+    slot: u32,
+    queued: Shared,
+) -> Queued {
     let header = MissHeader {
         slot,
-        ..header(ingress, KIND_QUEUED)
+        ..header(ingress, kind)
     };
     let alive = header.time_ns.saturating_sub(maps::heartbeat_ns()) < AGENT_IS_GONE_NS;
     if alive && submit(ctx.ctx, &header, queued) {

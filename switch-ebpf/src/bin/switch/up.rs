@@ -5,9 +5,10 @@ use switch_ebpf::{
     abi::{BindingKey, Drop, UNKNOWN_FLOOD},
     frame::{Address, Retag, Target},
     limit::Limit,
+    xdp::{Packet, within},
 };
 
-use crate::{Ingress, Verdict, count, down::deliver, maps, miss, packet::Packet, rate};
+use crate::{Ingress, Verdict, count, down::deliver, maps, miss};
 
 /// Forwards by the binding of the address that the frame is meant for.
 #[inline(always)]
@@ -43,7 +44,7 @@ fn bound(
     let Some(leg) = maps::site(binding.site) else {
         return Some(Err(Drop::NoLeg));
     };
-    let change = Retag::between(ingress.frame.outer, ingress.own_tag, leg.tag());
+    let change = Retag::between(ingress.frame.outer(), ingress.own_tag, leg.tag());
     let length = ingress.length.wrapping_add_signed(change.growth());
     let verdict = deliver(ctx, ingress, leg);
     if verdict.is_ok() {
@@ -64,7 +65,7 @@ fn unknown(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop> {
         interval_ns: network.flood_interval_ns,
         burst_ns: network.flood_burst_ns,
     };
-    if !rate::within(maps::flood_due(id), limit) {
+    if !within(maps::flood_due(id), limit) {
         return Err(Drop::UnknownRate);
     }
     everyone(ctx, ingress)

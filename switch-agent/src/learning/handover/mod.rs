@@ -6,46 +6,46 @@
 //!
 //! 1. **Held.** [`Binding::left`](switch_ebpf::abi::Binding::left) is unknown: the datapath puts
 //!    every frame of the address into the ring and numbers it. Programs that read the maps before
-//!    the binding was written may still be running; they are done when each CPU's count of finished
-//!    frames has caught up with its count of received ones as of after the write. What they put
-//!    into the ring is out once a later record was, or the ring was empty.
+//!    the binding was written may still be running, at any port and with any older binding of the
+//!    address or of its slot; they are done when each CPU's program has ended that ran after the
+//!    write. What they put into the ring is out once a later record was, or the ring was empty.
 //! 2. **Published.** The agent says in `left` how many numbered frames have left it. The datapath
 //!    forwards a frame by itself as soon as that is how many have ever been numbered: then none is
 //!    on its way. From then on no frame is numbered, so the state lasts.
 //! 3. **Settled.** Once no program runs that could have read an older `left`, and the numbers are
 //!    equal, the phase is over and costs nothing any more.
 //!
+//! For 2 to come about, the frames of the address must leave a gap now and then that is as long as
+//! the agent needs to send one and to say so. Without it they all go on taking the way through it.
+//!
 //! This module is only the bookkeeping: counters and time come in, what to write comes out.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
-use switch_ebpf::abi::{BindingKey, Traffic};
+use switch_ebpf::abi::BindingKey;
 
-/// Frames received by each CPU at one moment.
-type Received = Arc<[u64]>;
+/// The state of each CPU's program at one moment: see [`switch_ebpf::abi::names::RUNS`].
+type Runs = Arc<[u64]>;
 
 #[derive(Clone, Debug)]
 enum Stage {
     /// The binding was written, nothing is known of programs that run.
     Written,
-    /// Programs that had received these frames may have read the maps before.
-    Running(Received),
-    /// None of them runs any more since this time; the ring has to be read up to there.
-    Ended(u64),
+    /// The programs that ran at this moment may have read the maps before.
+    Running(Runs),
+    /// None of them runs any more.
+    Ended,
+    /// None of them has run since before this time; the ring has to be read up to there.
+    Draining(u64),
     /// This much was published, nothing is known of programs that run.
     Published(u64),
-    /// Programs that had received these frames may have read an older number.
-    Reading(u64, Received),
+    /// The programs that ran at this moment may have read an older number.
+    Reading(u64, Runs),
 }
 
 #[derive(Clone, Debug)]
 struct Handover {
     key: BindingKey,
-    /// Index of the site's traffic counters.
-    traffic: u32,
     /// How many frames had been numbered when it began.
     base: u64,
     /// How many of those numbered later have left the agent.
@@ -66,8 +66,8 @@ pub enum Write {
 pub trait Datapath {
     /// Why it could not be asked.
     type Error;
-    /// An attachment's traffic on every CPU.
-    fn traffic(&self, index: u32) -> Result<Vec<Traffic>, Self::Error>;
+    /// For each CPU how often its program has begun or ended: odd while it runs.
+    fn runs(&self) -> Result<Vec<u64>, Self::Error>;
     /// How many frames have ever been numbered under a slot.
     fn queued(&self, slot: u32) -> Result<u64, Self::Error>;
 }
@@ -81,10 +81,9 @@ pub struct Handovers {
 impl Handovers {
     /// A binding was written with its `left` unknown. `queued` was read after that, or before with
     /// nothing numbered in between.
-    pub fn begin(&mut self, slot: u32, key: BindingKey, traffic: u32, queued: u64) {
+    pub fn begin(&mut self, slot: u32, key: BindingKey, queued: u64) {
         let handover = Handover {
             key,
-            traffic,
             base: queued,
             left: 0,
             stage: Stage::Written,
@@ -119,31 +118,25 @@ impl Handovers {
         now_ns: u64,
         read_to_ns: u64,
     ) -> Result<Vec<Write>, D::Error> {
-        let mut cpus: HashMap<u32, (Received, Vec<u64>)> = HashMap::new();
+        if self.open.is_empty() {
+            return Ok(Vec::new());
+        }
+        let runs: Runs = datapath.runs()?.into();
         let mut writes = Vec::new();
         let mut settled = Vec::new();
         for (slot, handover) in &mut self.open {
-            let (received, done) = match cpus.entry(handover.traffic) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(unknown) => {
-                    let traffic = datapath.traffic(handover.traffic)?;
-                    let received = traffic.iter().map(|cpu| cpu.rx_packets).collect();
-                    let done = traffic.iter().map(|cpu| cpu.done).collect();
-                    unknown.insert((received, done))
-                }
-            };
-            let over =
-                |before: &Received| before.iter().zip(done.iter()).all(|(rx, done)| done >= rx);
             let left = handover.base + handover.left;
             handover.stage = match &handover.stage {
-                Stage::Written => Stage::Running(Arc::clone(received)),
-                Stage::Running(before) if over(before) => Stage::Ended(now_ns),
-                Stage::Ended(since_ns) if read_to_ns > *since_ns => {
+                Stage::Written => Stage::Running(Arc::clone(&runs)),
+                Stage::Running(before) if over(before, &runs) => Stage::Ended,
+                // Not `now_ns` of the call before: that was taken before the counters were read.
+                Stage::Ended => Stage::Draining(now_ns),
+                Stage::Draining(since_ns) if read_to_ns > *since_ns => {
                     writes.push(Write::Publish(handover.key, left));
                     Stage::Published(left)
                 }
-                Stage::Published(published) => Stage::Reading(*published, Arc::clone(received)),
-                Stage::Reading(published, before) if over(before) => {
+                Stage::Published(published) => Stage::Reading(*published, Arc::clone(&runs)),
+                Stage::Reading(published, before) if over(before, &runs) => {
                     if datapath.queued(*slot)? == *published {
                         writes.push(Write::Settle(handover.key));
                         settled.push(*slot);
@@ -164,3 +157,15 @@ impl Handovers {
         Ok(writes)
     }
 }
+
+/// Whether none of the programs that ran before runs any more.
+fn over(before: &Runs, now: &Runs) -> bool {
+    let ran = |runs: u64| runs % 2 == 1;
+    before
+        .iter()
+        .zip(now.iter())
+        .all(|(before, now)| !ran(*before) || now != before)
+}
+
+#[cfg(test)]
+mod tests;

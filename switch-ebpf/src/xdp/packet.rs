@@ -5,7 +5,8 @@ use aya_ebpf::{
     helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_get_buff_len},
     programs::XdpContext,
 };
-use switch_ebpf::{
+
+use crate::{
     abi::Drop,
     frame::{Bytes, Retag, TAG_LEN, Wire},
 };

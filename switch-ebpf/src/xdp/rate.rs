@@ -1,9 +1,9 @@
 //! Rate limits whose state all CPUs share.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use switch_ebpf::limit::Limit;
 
-use crate::atomic::Shared;
+use super::Shared;
+use crate::limit::Limit;
 
 /// How often another CPU may win the race for a place under the limit before the frame is taken to
 /// be above it.

@@ -1,0 +1,94 @@
+//! What is counted, by the datapath on each CPU and by the agent.
+
+use aya::{
+    Pod,
+    maps::{Array, Map, MapData, MapError, PerCpuArray},
+};
+use switch_ebpf::abi::{Drop, Forwarded, Traffic, names};
+
+use super::{DatapathError, Pins, tables::open};
+
+/// The counters that every instance has.
+pub struct Tally {
+    traffic: PerCpuArray<MapData, Traffic>,
+    drops: PerCpuArray<MapData, u64>,
+    counters: PerCpuArray<MapData, u64>,
+    agent: Array<MapData, u64>,
+    agent_traffic: Array<MapData, Forwarded>,
+}
+
+impl Tally {
+    /// Opens what an instance has pinned.
+    pub fn open(pins: &Pins) -> Result<Self, DatapathError> {
+        Ok(Self {
+            traffic: open!(pins, names::TRAFFIC, PerCpuArray),
+            drops: open!(pins, names::DROPS, PerCpuArray),
+            counters: open!(pins, names::COUNTERS, PerCpuArray),
+            agent: open!(pins, names::AGENT, Array),
+            agent_traffic: open!(pins, names::AGENT_TRAFFIC, Array),
+        })
+    }
+
+    /// An attachment's traffic on every CPU.
+    pub fn traffic_by_cpu(&self, index: u32) -> Result<Vec<Traffic>, MapError> {
+        Ok(self.traffic.get(&index, 0)?.to_vec())
+    }
+
+    /// An attachment's traffic, over all CPUs and the agent.
+    pub fn traffic(&self, index: u32) -> Result<Traffic, MapError> {
+        let agent = self.agent_traffic.get(&index, 0)?;
+        let start = Traffic {
+            tx_packets: agent.packets,
+            tx_bytes: agent.bytes,
+            ..Traffic::default()
+        };
+        Ok(self
+            .traffic
+            .get(&index, 0)?
+            .iter()
+            .fold(start, |sum, cpu| Traffic {
+                rx_packets: sum.rx_packets + cpu.rx_packets,
+                rx_bytes: sum.rx_bytes + cpu.rx_bytes,
+                tx_packets: sum.tx_packets + cpu.tx_packets,
+                tx_bytes: sum.tx_bytes + cpu.tx_bytes,
+            }))
+    }
+
+    /// Frames dropped for a reason.
+    pub fn drops(&self, reason: Drop) -> Result<u64, MapError> {
+        Ok(self.drops.get(&(reason as u32), 0)?.iter().sum())
+    }
+
+    /// A counter of the datapath, by its index.
+    pub fn counter(&self, index: u32) -> Result<u64, MapError> {
+        Ok(self.counters.get(&index, 0)?.iter().sum())
+    }
+
+    /// A counter of the agent, by its index.
+    pub fn agent(&self, index: u32) -> Result<u64, MapError> {
+        self.agent.get(&index, 0)
+    }
+
+    /// Adds to a counter of the agent. Only one of its threads does.
+    pub fn add_agent(&mut self, index: u32, by: u64) -> Result<(), MapError> {
+        add(&mut self.agent, index, |sum: u64| sum + by)
+    }
+
+    /// Adds frames that the agent sent out of an attachment.
+    pub fn add_agent_traffic(&mut self, index: u32, sent: Forwarded) -> Result<(), MapError> {
+        add(&mut self.agent_traffic, index, |sum| Forwarded {
+            packets: sum.packets + sent.packets,
+            bytes: sum.bytes + sent.bytes,
+        })
+    }
+}
+
+/// Changes an element of an array that nobody else writes.
+pub(super) fn add<V: Pod>(
+    array: &mut Array<MapData, V>,
+    index: u32,
+    sum: impl FnOnce(V) -> V,
+) -> Result<(), MapError> {
+    let before = array.get(&index, 0)?;
+    array.set(index, sum(before), 0)
+}

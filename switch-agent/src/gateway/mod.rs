@@ -1,0 +1,458 @@
+//! The DC side: a gateway hears of VMs that have arrived on its LAN, and tells the switch.
+//!
+//! One thread ([`announcer`]) owns what is known and sends; everything it decides with is pure:
+//! [`heard`] reads announcements, [`stations`] keeps who has which addresses, [`questions`] asks
+//! where only a MAC is known, [`schedule`] says when the switch is told, [`neighbours`] where the
+//! learning packets go. The datapath carries frames and picks those that are listened to.
+
+mod address_file;
+mod announcer;
+mod config;
+mod destination;
+mod frames;
+mod heard;
+mod housekeeping;
+mod log;
+mod neighbours;
+mod notify;
+mod questions;
+mod schedule;
+mod sequence;
+mod stations;
+mod tables;
+mod way;
+
+use std::{
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use aya::maps::MapError;
+use futures::future::BoxFuture;
+use switch_ebpf::abi::gateway::traffic;
+use thiserror::Error;
+
+pub use address_file::AddressFileError;
+pub use config::{GatewayConfig, GatewayConfigError, GatewaySettings, HttpUrl, Mode, Trunk};
+pub use destination::{Destination, DestinationError};
+pub use sequence::{DIRECTORY, SequenceError};
+pub use tables::{GatewayTables, offline, report};
+
+use announcer::Announcer;
+use housekeeping::Housekeeping;
+use log::Log;
+use neighbours::Neighbours;
+use notify::Notifier;
+use sequence::Sequence;
+use stations::Stations;
+use way::Way;
+
+use crate::{
+    api::{AnyStats, GatewayEvent, GatewayEventKind},
+    control::{Backend, Journal},
+    datapath::{DatapathError, GATEWAY, Pins, PortEntry, Programs},
+    instance::{self, InstanceError, check_host, check_ports},
+    learning_key::{Key, KeyError},
+    net::link::{self, Link},
+    ports::{Changes, Port, PortRole},
+    state::StateFile,
+    types::{InstanceName, PortName, Tpid},
+    worker::{self, Handle},
+};
+
+/// Why a gateway does not start, or cannot go on.
+#[derive(Debug, Error)]
+pub enum GatewayError {
+    /// The host, or the ports.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// The datapath.
+    #[error(transparent)]
+    Datapath(#[from] DatapathError),
+    /// The key of the learning packets.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The operator's addresses.
+    #[error(transparent)]
+    Addresses(#[from] AddressFileError),
+    /// The sequence numbers.
+    #[error(transparent)]
+    Sequence(#[from] SequenceError),
+    /// A map cannot be read or written.
+    #[error("cannot use the maps: {0}")]
+    Map(#[from] MapError),
+    /// A system call of the thread's loop.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: nix::Error,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread of the gateway: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// The ways out are these now.
+struct Letter {
+    lan: Option<Way>,
+    trunk: Option<Way>,
+}
+
+/// A gateway that runs.
+pub struct Gateway {
+    config: GatewayConfig,
+    instance: InstanceName,
+    pins: Pins,
+    state: StateFile,
+    programs: Programs,
+    tables: GatewayTables,
+    /// The ports that are used, as they were when they were plugged in.
+    ports: Vec<PortEntry>,
+    changes: Vec<Changes>,
+    log: Arc<Log>,
+    handle: Handle<Letter>,
+    thread: thread::JoinHandle<Result<(), GatewayError>>,
+    id: u32,
+    /// What stands against a port that is there, and when it was last tried.
+    trouble: Option<(String, Instant)>,
+}
+
+/// How long to wait before a port that could not be used is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What is asked of each port.
+fn wanted_ports(config: &GatewayConfig) -> Vec<(PortName, Port)> {
+    let (lan, trunk) = (&config.lan.port, &config.trunk.port);
+    let port = |name: &PortName, role| {
+        let name = name.clone();
+        let port = Port {
+            name: name.to_string(),
+            role,
+        };
+        (name, port)
+    };
+    let role = |role| match config.mode {
+        Mode::Forward => role,
+        Mode::Snoop => PortRole::Listener,
+    };
+    let as_trunk = role(PortRole::Trunk {
+        clients: vec![lan.to_string()],
+        service_tag: config.trunk.tpid != Tpid::default(),
+    });
+    let mut ports = vec![port(trunk, as_trunk)];
+    if lan != trunk {
+        ports.insert(0, port(lan, role(PortRole::Client)));
+    }
+    ports
+}
+
+impl Gateway {
+    /// Starts a gateway, or takes over the datapath that a former run has left.
+    ///
+    /// If that fails, everything is as it was before.
+    pub fn start(config: GatewayConfig, instance: &InstanceName) -> Result<Self, GatewayError> {
+        check_host()?;
+        let key = config.key_file.as_deref().map(Key::load).transpose()?;
+        let given = config.addresses.as_deref().map(address_file::load);
+        let stations = Stations::new(given.transpose()?.unwrap_or_default());
+        let (pins, state) = (Pins::of(instance), StateFile::of(instance));
+        let wanted = wanted_ports(&config);
+        let problems = check_ports(&wanted, &pins.programs(), |warning| {
+            tracing::warn!("{warning}");
+        });
+        if !problems.is_empty() {
+            return Err(InstanceError::Ports(problems).into());
+        }
+        let id = match config.id {
+            Some(id) => id,
+            None => id_of(&config.trunk.port)?,
+        };
+        let sequence = Sequence::open(&config.state_dir, id)?;
+        let notifier = config.notify.clone().map(Notifier::start).transpose();
+        let notifier = notifier.map_err(GatewayError::Thread)?;
+        warn_of_families(&config);
+
+        let programs = Programs::load(&GATEWAY, &pins, None)?;
+        let adopted = programs.adopted;
+        let start = || {
+            let log = Arc::<Log>::default();
+            let mut announcer = Announcer {
+                id,
+                tables: GatewayTables::open(&pins)?,
+                notices: tables::open_notices(&pins)?,
+                stations,
+                neighbours: Neighbours::new(&config.destinations),
+                sequence,
+                key,
+                notifier,
+                log: Arc::clone(&log),
+                schedule: schedule::Schedule::default(),
+                questions: questions::Questions::default(),
+                housekeeping: Housekeeping::default(),
+                lan: None,
+                trunk: None,
+            };
+            announcer.adopt()?;
+            let (handle, inbox) = worker::worker().map_err(|source| GatewayError::System {
+                what: "make an eventfd",
+                source,
+            })?;
+            let thread = thread::Builder::new()
+                .name("announcer".to_owned())
+                .spawn(move || announcer.run(&inbox))
+                .map_err(GatewayError::Thread)?;
+            let mut gateway = Self {
+                tables: GatewayTables::open(&pins)?,
+                pins: pins.clone(),
+                state: state.clone(),
+                instance: instance.clone(),
+                config,
+                programs,
+                ports: Vec::new(),
+                changes: Vec::new(),
+                log,
+                handle,
+                thread,
+                id,
+                trouble: None,
+            };
+            gateway.plug(&wanted)?;
+            Ok(gateway)
+        };
+        start().inspect_err(|_: &GatewayError| {
+            // A datapath that was there before goes on as it was. Of a new one nothing stays.
+            if !adopted {
+                instance::undo(&pins, &state, instance);
+            }
+        })
+    }
+
+    /// Makes ports ready, has the datapath use them and no others, and gives the thread its ways out.
+    fn plug(&mut self, ports: &[(PortName, Port)]) -> Result<(), GatewayError> {
+        let earlier = self.state.read(&self.instance);
+        let earlier = earlier.map_err(InstanceError::from)?.unwrap_or_default();
+        let (changes, links) = instance::make_ready(ports, &earlier, &self.state)?;
+        let unattached: Vec<_> = links
+            .iter()
+            .map(|(name, link)| (name.clone(), link.clone(), 0))
+            .collect();
+        // Before the program runs at a new port, so that it knows what to do there.
+        self.tables.apply(&self.config, &unattached, &self.pins)?;
+        let mode = self.config.xdp_mode;
+        let attached = self.programs.attach_all(&self.pins, links, mode)?;
+        if self.config.mode == Mode::Forward {
+            // A gateway that runs is not stopped for that.
+            let runs = self.programs.adopted || !self.changes.is_empty();
+            instance::check_redirects(&attached, runs)?;
+        }
+        self.changes = changes;
+        self.pins.keep_links(ports.iter().map(|(name, _)| name))?;
+        self.ports = self.tables.apply(&self.config, &attached, &self.pins)?;
+        let way = |name: &PortName, at, traffic| {
+            let port = self.ports.iter().find(|port| port.name == *name)?;
+            Way::open(port, at, traffic)
+                .inspect_err(|error| tracing::error!("{error}"))
+                .ok()
+        };
+        let (lan, trunk) = (&self.config.lan, self.config.trunk.attachment());
+        let letter = Letter {
+            lan: way(&lan.port, lan, traffic::LAN),
+            trunk: way(&trunk.port, &trunk, traffic::TRUNK),
+        };
+        // A thread that has ended is seen by `has_failed`.
+        let _ = self.handle.send(letter);
+        Ok(())
+    }
+
+    /// Whether a link is, or may become, one of the ports.
+    pub fn concerns(&self, link: &Link) -> bool {
+        let is_wanted = |name: &PortName| name.as_str() == link.name;
+        is_wanted(&self.config.lan.port)
+            || is_wanted(&self.config.trunk.port)
+            || self.ports.iter().any(|port| port.link.index == link.index)
+    }
+
+    /// Looks at the ports again: uses those that have come back or have changed, and no longer uses
+    /// those that are gone.
+    pub fn replug(&mut self) {
+        let (mut there, mut events, mut changed) = (Vec::new(), Vec::new(), false);
+        for (name, port) in wanted_ports(&self.config) {
+            let used = self.ports.iter().find(|port| port.name == name);
+            let link = link::by_name(name.as_str()).ok();
+            let same =
+                matches!((used, &link), (Some(used), Some(link)) if used.link.index == link.index);
+            match (used, &link) {
+                (Some(used), Some(link)) if same => {
+                    changed |= used.link.mtu != link.mtu || used.link.mac != link.mac;
+                }
+                (None, None) => {}
+                _ => changed = true,
+            }
+            if used.is_some() && !same {
+                events.push((GatewayEventKind::PortGone, name.clone()));
+            }
+            if link.is_some() {
+                if !same {
+                    events.push((GatewayEventKind::PortBack, name.clone()));
+                }
+                there.push((name, port));
+            }
+        }
+        if !changed {
+            return;
+        }
+        match self.plug_checked(&there) {
+            Ok(()) => self.trouble = None,
+            Err(error) => {
+                let text = error.to_string();
+                if self
+                    .trouble
+                    .as_ref()
+                    .is_none_or(|(known, _)| *known != text)
+                {
+                    tracing::error!("cannot use the ports as they are now: {text}");
+                }
+                self.trouble = Some((text, Instant::now()));
+                events.retain(|(kind, _)| *kind == GatewayEventKind::PortGone);
+            }
+        }
+        for (kind, name) in events {
+            self.log.event(GatewayEvent {
+                port: Some(name),
+                ..GatewayEvent::now(kind)
+            });
+        }
+    }
+
+    /// Tries again where a port that is there could not be used.
+    pub fn retry(&mut self) {
+        if self
+            .trouble
+            .as_ref()
+            .is_some_and(|(_, since)| since.elapsed() >= RETRY)
+        {
+            self.replug();
+        }
+    }
+
+    fn plug_checked(&mut self, ports: &[(PortName, Port)]) -> Result<(), GatewayError> {
+        let own = self.pins.programs();
+        let problems = check_ports(ports, &own, |warning| tracing::warn!("{warning}"));
+        if problems.is_empty() {
+            return self.plug(ports);
+        }
+        // What is there and well goes on, and nothing is sent to where nobody is any more.
+        let well: Vec<_> = ports
+            .iter()
+            .filter(|port| check_ports(std::slice::from_ref(port), &own, drop).is_empty())
+            .cloned()
+            .collect();
+        self.plug(&well)?;
+        Err(InstanceError::Ports(problems).into())
+    }
+
+    /// How many ports are used.
+    pub fn ports(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// The gateway's id in learning packets.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// What the control socket asks.
+    ///
+    /// # Errors
+    /// The maps cannot be opened.
+    pub fn backend(&self) -> Result<Arc<dyn Backend>, GatewayError> {
+        Ok(Arc::new(Control {
+            tables: GatewayTables::open(&self.pins)?,
+            log: Arc::clone(&self.log),
+            id: self.id,
+        }))
+    }
+
+    /// Whether the thread has ended, which it does by itself only when it fails.
+    pub fn has_failed(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Ends the agent and leaves the datapath running.
+    pub fn keep(self) -> Result<(), GatewayError> {
+        self.handle.stop();
+        join(self.thread)
+    }
+
+    /// Ends the agent and the datapath, and puts the ports back.
+    pub fn detach(self) -> Result<(), GatewayError> {
+        self.pins.remove_links()?;
+        self.handle.stop();
+        let ended = join(self.thread);
+        self.pins.remove()?;
+        let restored = instance::put_back(&self.changes);
+        self.state.remove().map_err(InstanceError::from)?;
+        ended.and(restored.map_err(Into::into))
+    }
+}
+
+fn join(thread: thread::JoinHandle<Result<(), GatewayError>>) -> Result<(), GatewayError> {
+    match thread.join() {
+        Ok(ended) => ended,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// An id made of the lower four bytes of a port's MAC, which no two ports of a network share.
+fn id_of(port: &PortName) -> Result<u32, GatewayError> {
+    let link = link::by_name(port.as_str()).map_err(InstanceError::from)?;
+    let [_, _, a, b, c, d] = link.mac;
+    Ok(u32::from_be_bytes([a, b, c, d]))
+}
+
+fn warn_of_families(config: &GatewayConfig) {
+    let has = |v4| {
+        config
+            .destinations
+            .iter()
+            .any(|to| to.address.is_ipv4() == v4)
+    };
+    match (config.destinations.is_empty(), has(true), has(false)) {
+        (true, ..) => tracing::info!("no --announce-to: no learning packets are sent"),
+        (false, true, false) => tracing::warn!(
+            "no --announce-to is an IPv6 address: the switch is not told of IPv6 addresses"
+        ),
+        (false, false, true) => tracing::warn!(
+            "no --announce-to is an IPv4 address: the switch is not told of IPv4 addresses"
+        ),
+        _ => {}
+    }
+}
+
+/// The answers to the control socket's questions.
+struct Control {
+    tables: GatewayTables,
+    log: Arc<Log>,
+    id: u32,
+}
+
+impl Backend for Control {
+    fn stats(&self) -> BoxFuture<'_, Result<AnyStats, String>> {
+        Box::pin(async {
+            let mut stats =
+                report(&self.tables).map_err(|error| format!("cannot read the maps: {error}"))?;
+            stats.gateway = Some(self.id);
+            stats.agent.running = true;
+            stats.agent.pid = Some(std::process::id());
+            Ok(stats.into())
+        })
+    }
+
+    fn journal(&self) -> &Journal {
+        self.log.journal()
+    }
+}

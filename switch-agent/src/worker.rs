@@ -1,0 +1,135 @@
+//! A thread that owns what it works on, reads a ring, and is told things by letters.
+
+use std::{
+    io,
+    os::fd::AsFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+};
+
+use aya::maps::{MapData, RingBuf};
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::eventfd::{EfdFlags, EventFd},
+    time::{ClockId, clock_gettime},
+};
+
+/// The worker, from outside.
+#[derive(Debug)]
+pub struct Handle<L> {
+    letters: mpsc::Sender<L>,
+    wake: Arc<EventFd>,
+    stop: Arc<AtomicBool>,
+}
+
+/// The worker's own end.
+#[derive(Debug)]
+pub struct Inbox<L> {
+    letters: mpsc::Receiver<L>,
+    wake: Arc<EventFd>,
+    stop: Arc<AtomicBool>,
+}
+
+/// A worker's two ends.
+///
+/// # Errors
+/// There is no descriptor left.
+pub fn worker<L>() -> nix::Result<(Handle<L>, Inbox<L>)> {
+    let (sender, receiver) = mpsc::channel();
+    let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+    let wake = Arc::new(EventFd::from_flags(flags)?);
+    let stop = Arc::<AtomicBool>::default();
+    let handle = Handle {
+        letters: sender,
+        wake: Arc::clone(&wake),
+        stop: Arc::clone(&stop),
+    };
+    let inbox = Inbox {
+        letters: receiver,
+        wake,
+        stop,
+    };
+    Ok((handle, inbox))
+}
+
+impl<L> Clone for Handle<L> {
+    fn clone(&self) -> Self {
+        Self {
+            letters: self.letters.clone(),
+            wake: Arc::clone(&self.wake),
+            stop: Arc::clone(&self.stop),
+        }
+    }
+}
+
+impl<L> Handle<L> {
+    /// Sends a letter.
+    ///
+    /// # Errors
+    /// The worker has ended, or cannot be woken.
+    pub fn send(&self, letter: L) -> io::Result<()> {
+        let ended = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+        self.letters.send(letter).map_err(ended)?;
+        Ok(self.wake()?)
+    }
+
+    /// Has the worker finish what it has begun, and end.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        if let Err(error) = self.wake() {
+            tracing::warn!(%error, "cannot wake a thread; it ends when it wakes by itself");
+        }
+    }
+
+    fn wake(&self) -> nix::Result<()> {
+        self.wake.write(1).map(drop)
+    }
+}
+
+impl<L> Inbox<L> {
+    /// Waits for the ring, for a letter or for the end of the time. Whether the ring has anything in
+    /// it, finished or not.
+    ///
+    /// # Errors
+    /// What the kernel has against it.
+    pub fn wait(&self, ring: &RingBuf<MapData>, timeout: PollTimeout) -> nix::Result<bool> {
+        let mut fds = [
+            PollFd::new(ring.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+        let ready = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
+        let readable = ready(&fds[0]);
+        if ready(&fds[1]) {
+            // Its count does not matter, and an empty one is no failure.
+            let _ = self.wake.read();
+        }
+        Ok(readable)
+    }
+
+    /// The next letter, if there is one.
+    pub fn letter(&self) -> Option<L> {
+        self.letters.try_recv().ok()
+    }
+
+    /// Whether the worker is to end.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+}
+
+/// The clock of `bpf_ktime_get_ns`.
+///
+/// # Errors
+/// There is no such clock, which does not happen.
+pub fn now_ns() -> nix::Result<u64> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+    let (seconds, nanoseconds) = (now.tv_sec().unsigned_abs(), now.tv_nsec().unsigned_abs());
+    Ok(seconds * 1_000_000_000 + nanoseconds)
+}

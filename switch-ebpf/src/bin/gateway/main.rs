@@ -1,0 +1,118 @@
+//! The XDP program of both ports of a gateway: it listens, and carries frames between a LAN and the
+//! VLAN of a trunk.
+
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+
+#[cfg(target_arch = "bpf")]
+mod count;
+#[cfg(target_arch = "bpf")]
+mod cross;
+#[cfg(target_arch = "bpf")]
+mod egress;
+#[cfg(target_arch = "bpf")]
+mod listen;
+#[cfg(target_arch = "bpf")]
+mod maps;
+#[cfg(target_arch = "bpf")]
+mod notice;
+
+#[cfg(target_arch = "bpf")]
+mod program {
+    use core::cell::Cell;
+
+    use aya_ebpf::{
+        bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT},
+        macros::xdp,
+        programs::XdpContext,
+    };
+    use switch_ebpf::{
+        abi::{
+            Drop, MODE_NATIVE,
+            gateway::{Counter, MODE_FORWARD},
+        },
+        frame::Frame,
+        xdp::{Packet, attachment, length},
+    };
+
+    use crate::{count, cross, egress, listen, maps};
+
+    /// What is to be done with a frame. Where to is told apart: a payload here would be undefined
+    /// for the other, which the verifier sees where it is spilled.
+    #[derive(Clone, Copy)]
+    enum Verdict {
+        /// It leaves by the port of the index in the cell.
+        Port,
+        /// It stays the host's.
+        Pass,
+    }
+
+    /// Decides on a frame that came in at either port.
+    #[xdp(frags)]
+    pub fn gateway(ctx: XdpContext) -> u32 {
+        let to = Cell::new(0);
+        match receive(&ctx, &to) {
+            Ok(Verdict::Port) => {
+                let action = maps::redirect(to.get());
+                if action != XDP_REDIRECT {
+                    count::drops(Drop::NoLeg, 1);
+                }
+                action
+            }
+            Ok(Verdict::Pass) => {
+                count::counter(Counter::Passed);
+                XDP_PASS
+            }
+            Err(reason) => {
+                count::drops(reason, 1);
+                XDP_DROP
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn receive(ctx: &XdpContext, to: &Cell<u32>) -> Result<Verdict, Drop> {
+        let length = length(ctx);
+        let ifindex = ctx.ingress_ifindex() as u32;
+        // No more than the outer tag: what is inside is carried, whatever it is. A frame that ends
+        // before belongs to neither side.
+        let Ok(frame) = Frame::read_outer(&Packet(ctx)) else {
+            count::stray(ifindex, length);
+            return Ok(Verdict::Pass);
+        };
+        let mut own_tag = false;
+        let Some(crossing) = attachment(ifindex, &frame, &mut own_tag, maps::crossing) else {
+            count::stray(ifindex, length);
+            return Ok(Verdict::Pass);
+        };
+        if let Some(traffic) = maps::traffic(crossing.traffic) {
+            count::received(traffic, length);
+        }
+        let to_port = frame.destination == crossing.mac;
+        listen::listen(ctx.ctx, crossing.side, to_port);
+        if to_port || crossing.mode != MODE_FORWARD {
+            return Ok(Verdict::Pass);
+        }
+        cross::cross(ctx, &frame, own_tag, length, &crossing.out)?;
+        if crossing.xdp_mode == MODE_NATIVE {
+            egress::handed_over();
+        }
+        to.set(crossing.out.port);
+        Ok(Verdict::Port)
+    }
+}
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier refuses a program in which this could be reached.
+    loop {}
+}
+
+#[cfg(target_arch = "bpf")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// On the host there is nothing to run: the agent embeds the BPF build of this file.
+#[cfg(not(target_arch = "bpf"))]
+fn main() {}
