@@ -31,7 +31,6 @@ use std::{
 
 use aya::maps::MapError;
 use futures::future::BoxFuture;
-use switch_ebpf::abi::gateway::traffic;
 use thiserror::Error;
 
 pub use address_file::AddressFileError;
@@ -260,8 +259,8 @@ impl Gateway {
         };
         let (lan, trunk) = (&self.config.lan, self.config.trunk.attachment());
         let letter = Letter {
-            lan: way(&lan.port, lan, traffic::LAN),
-            trunk: way(&trunk.port, &trunk, traffic::TRUNK),
+            lan: way(&lan.port, lan, tables::LAN_TRAFFIC),
+            trunk: way(&trunk.port, &trunk, tables::TRUNK_TRAFFIC),
         };
         // A thread that has ended is seen by `has_failed`.
         let _ = self.handle.send(letter);

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
 use switch_ebpf::{
     abi::{
-        AttachmentKey, Drop, Forwarded, Label, Leg, Port,
+        AttachmentKey, Drop, Forwarded, Label, Leg, MAX_PORTS, Port,
         gateway::{
-            self, Counter, Crossing, LAYOUT_VERSION, MAX_ADDRESSES, MAX_PORTS, MODE_FORWARD,
-            MODE_SNOOP, SIDE_LAN, SIDE_TRUNK, Station, StationAddress, StationState, agent,
-            traffic,
+            self, Counter, Crossing, LAYOUT_VERSION, MAX_ADDRESSES, MODE_FORWARD, MODE_SNOOP,
+            SIDE_LAN, SIDE_TRUNK, Station, StationAddress, StationState, agent,
         },
-        names,
+        names, traffic,
     },
     learning_packet::Announcement,
 };
@@ -38,6 +37,11 @@ pub struct GatewayTables {
     stations: HashMap<MapData, Station, StationState>,
     addresses: HashMap<MapData, StationAddress, u64>,
 }
+
+/// Index of the LAN's traffic counters.
+pub const LAN_TRAFFIC: u32 = traffic::client(0);
+/// Index of the trunk's.
+pub const TRUNK_TRAFFIC: u32 = traffic::site(0);
 
 /// The kinds of announcements, and their names.
 pub const ANNOUNCEMENTS: [(Announcement, &str); 4] = [
@@ -98,8 +102,8 @@ impl GatewayTables {
         )?;
         let find = |name: &PortName| ports.iter().find(|port| port.name == *name);
         let sides = [
-            (SIDE_LAN, config.lan.clone(), traffic::LAN),
-            (SIDE_TRUNK, config.trunk.attachment(), traffic::TRUNK),
+            (SIDE_LAN, config.lan.clone(), LAN_TRAFFIC),
+            (SIDE_TRUNK, config.trunk.attachment(), TRUNK_TRAFFIC),
         ];
         let leg_of = |(_, at, traffic): &(u16, ClientPort, u32)| {
             find(&at.port).map_or_else(Leg::default, |port| leg(port, tag(at), *traffic))

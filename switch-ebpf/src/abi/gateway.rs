@@ -8,8 +8,6 @@ use crate::{frame::Address, limit::Limit};
 /// The version of a gateway's maps. The upper half tells them from a switch's.
 pub const LAYOUT_VERSION: u32 = 1 << 16 | 1;
 
-/// The most ports: one to the LAN, one to the trunk.
-pub const MAX_PORTS: u32 = 2;
 /// The most stations, on both sides.
 pub const MAX_STATIONS: u32 = 16_384;
 /// The most addresses of all stations.
@@ -49,22 +47,8 @@ pub mod names {
     pub const NOTICES: &str = "NOTICES";
 }
 
-/// Indices of the traffic counters.
-pub mod traffic {
-    /// How many there are.
-    pub const ENTRIES: u32 = 2 + super::MAX_PORTS;
-    /// The LAN's.
-    pub const LAN: u32 = 0;
-    /// The trunk's VLAN's.
-    pub const TRUNK: u32 = 1;
-
-    /// What a port saw that belongs to neither.
-    pub const fn port(port: u32) -> u32 {
-        2 + port
-    }
-}
-
-/// Indices of the counters that the agent writes, so that they outlive it.
+/// Indices of the counters that the agent writes, so that they outlive it. There are as many as of a
+/// switch's ([`abi::agent`](super::agent)).
 pub mod agent {
     /// Announcements that were read and believed, by what they are: the first, in the order of the
     /// numbers of [`Announcement`](crate::learning_packet::Announcement), from 1.
@@ -89,8 +73,6 @@ pub mod agent {
     pub const NOTIFY_FAILED: u32 = 16;
     /// Announcements beyond what the agent works on at a time.
     pub const OVERLOADED: u32 = 17;
-    /// How many there are.
-    pub const ENTRIES: u32 = 32;
 }
 
 /// [`Station::side`]: heard on the LAN.
@@ -118,7 +100,8 @@ shared! {
         /// [`MODE_NATIVE`](super::MODE_NATIVE) or [`MODE_GENERIC`](super::MODE_GENERIC); 0 while the
         /// program is not attached yet.
         pub xdp_mode: u16,
-        /// Index of the attachment's traffic counters.
+        /// Index of the attachment's traffic counters: those of a switch's first client for the LAN,
+        /// of its first site for the trunk.
         pub traffic: u32,
         /// How frames leave on the other side.
         pub out: Leg,
@@ -197,3 +180,6 @@ counted! {
         Passed = "passed",
     }
 }
+
+const _: () = assert!(Counter::ENTRIES <= super::MAX_COUNTERS);
+const _: () = assert!(agent::OVERLOADED < super::agent::ENTRIES);

@@ -57,6 +57,8 @@ pub const MAX_ALLOWED: u32 = 65_536;
 /// How many addresses of newcomers and of refusals are remembered. The oldest are forgotten, which
 /// costs a few frames to the agent at worst.
 pub const MAX_SOURCES: u32 = 65_536;
+/// The most kinds of things that a datapath counts.
+pub const MAX_COUNTERS: u32 = 32;
 /// Bytes of the miss ring.
 pub const MISS_RING: u32 = 1 << 25;
 /// How many bindings a flow table holds unless it is told otherwise.

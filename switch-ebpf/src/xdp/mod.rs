@@ -4,6 +4,7 @@ mod atomic;
 mod attachment;
 pub mod count;
 pub mod egress;
+pub mod maps;
 mod packet;
 mod rate;
 

@@ -4,10 +4,8 @@ use aya_ebpf::programs::XdpContext;
 use switch_ebpf::{
     abi::{Drop, Leg},
     frame::{Frame, Retag},
-    xdp::retag,
+    xdp::{count, retag},
 };
-
-use crate::count;
 
 /// Gives the frame the tag of the other side.
 #[inline(always)]

@@ -1,5 +1,7 @@
 //! Hearing who is there: announcements on the LAN, and which addresses each station uses.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{bindings::xdp_md, helpers::bpf_ktime_get_ns, programs::XdpContext};
 use switch_ebpf::{
     abi::gateway::{
@@ -8,10 +10,24 @@ use switch_ebpf::{
         StationAddress,
     },
     frame::{Address, Frame, Kind},
-    xdp::{Packet, Shared, length, within},
+    xdp::{Packet, Shared, count, length, within},
 };
 
-use crate::{count, maps, notice};
+use crate::{maps, notice};
+
+/// What a frame has to say, as far as a gateway listens.
+mod saying {
+    /// Nothing.
+    pub const NOTHING: u32 = 0;
+    /// Who uses an address, in ordinary traffic.
+    pub const USE: u32 = 1;
+    /// An IP packet says so, which also names whom it is meant for.
+    pub const PACKET: u32 = 1 << 1;
+    /// It may be an announcement.
+    pub const ANNOUNCEMENT: u32 = 1 << 2;
+    /// It may be the answer to a question.
+    pub const ANSWER: u32 = 1 << 3;
+}
 
 /// Listens to a frame that came in on a side. `to_port`: it is addressed to the port itself.
 ///
@@ -19,56 +35,69 @@ use crate::{count, maps, notice};
 /// a frame, it is not listened to and goes its way.
 #[inline(never)]
 pub fn listen(ctx: *mut xdp_md, side: u16, to_port: bool) {
+    let (mut from, mut to) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    let saying = read(ctx, side, &mut from, &mut to);
+    if saying == saying::NOTHING {
+        return;
+    }
+    // SAFETY: `read` has written both where it says anything.
+    let (from, to) = unsafe { (from.assume_init_ref(), to.assume_init_ref()) };
+    if saying & saying::ANNOUNCEMENT != 0 && side == SIDE_LAN {
+        if within_limits(&from.station) {
+            hand_up(ctx, &from.station, KIND_ANNOUNCEMENT);
+        }
+    } else if saying & saying::ANSWER != 0 && to_port {
+        hand_up(ctx, &from.station, KIND_ANSWER);
+    } else if saying & saying::USE != 0 {
+        uses(from);
+    }
+    if saying & saying::PACKET != 0 && side == SIDE_TRUNK {
+        // Whoever writes to a VM from beyond the VPN knows which address its MAC has. That is no
+        // evidence, but a reason to ask.
+        uses(to);
+    }
+}
+
+/// Reads what a frame has to say. Where that is anything, `from` is whose address it speaks for, and
+/// `to` whom it is meant for.
+#[inline(never)]
+fn read(
+    ctx: *mut xdp_md,
+    side: u16,
+    from: &mut MaybeUninit<StationAddress>,
+    to: &mut MaybeUninit<StationAddress>,
+) -> u32 {
     let ctx = &XdpContext::new(ctx);
     let bytes = &Packet(ctx);
     let Ok(frame) = Frame::read(bytes) else {
-        return;
+        return saying::NOTHING;
     };
     let Ok(packet) = frame.packet(bytes, length(ctx)) else {
-        return;
+        return saying::NOTHING;
     };
-    let from = Station {
-        mac: frame.source,
-        side,
-    };
-    if !is_station(&from.mac) {
-        return;
+    if !is_station(&frame.source) {
+        return saying::NOTHING;
     }
-    let announces = match packet.kind {
-        Kind::Rarp => frame.is_rarp_announcement(bytes),
-        Kind::Arp => packet.speaker == packet.subject && packet.speaker.is_vm(),
-        Kind::UnsolicitedAdvertisement => packet.speaker.is_vm(),
-        _ => false,
+    let about = |mac, address| StationAddress {
+        station: Station { mac, side },
+        address,
     };
-    let answers = matches!(
-        packet.kind,
-        Kind::Arp | Kind::Advertisement | Kind::UnsolicitedAdvertisement
-    );
-    if announces && side == SIDE_LAN {
-        if within_limits(&from) {
-            hand_up(ctx.ctx, &from, KIND_ANNOUNCEMENT);
-        }
-    } else if to_port && answers {
-        hand_up(ctx.ctx, &from, KIND_ANSWER);
-    } else if matches!(packet.kind, Kind::Ip | Kind::Solicitation | Kind::Arp) {
-        uses(&StationAddress {
-            station: from,
-            address: packet.speaker,
-        });
-    }
-    if side == SIDE_TRUNK && matches!(packet.kind, Kind::Ip) {
-        // Whoever writes to a VM from beyond the VPN knows which address its MAC has. That is no
-        // evidence, but a reason to ask.
-        let to = Station {
-            mac: frame.destination,
-            side,
-        };
-        if is_station(&to.mac) {
-            uses(&StationAddress {
-                station: to,
-                address: packet.subject,
-            });
-        }
+    from.write(about(frame.source, packet.speaker));
+    to.write(about(frame.destination, packet.subject));
+    let vms = if packet.speaker.is_vm() {
+        saying::ANNOUNCEMENT
+    } else {
+        saying::NOTHING
+    };
+    match packet.kind {
+        Kind::Rarp if frame.is_rarp_announcement(bytes) => saying::ANNOUNCEMENT,
+        Kind::Arp if packet.speaker == packet.subject => saying::ANSWER | vms,
+        Kind::Arp => saying::ANSWER | saying::USE,
+        Kind::UnsolicitedAdvertisement => saying::ANSWER | vms,
+        Kind::Advertisement => saying::ANSWER,
+        Kind::Solicitation => saying::USE,
+        Kind::Ip => saying::USE | saying::PACKET,
+        _ => saying::NOTHING,
     }
 }
 
@@ -88,16 +117,16 @@ fn within_limits(from: &Station) -> bool {
             // and atomically.
             let due = unsafe { Shared::new(&raw mut (*state).due_ns) };
             if !within(Some(due), STATION_LIMIT) {
-                count::counter(Counter::StationBound);
+                count::counter(Counter::StationBound as u32);
                 return false;
             }
         }
         // A flood of MACs leaves the limit of them all.
-        None => count::counter(Counter::StationsFull),
+        None => count::counter(Counter::StationsFull as u32),
     }
     let within = within(maps::lan_due(), LAN_LIMIT);
     if !within {
-        count::counter(Counter::LanBound);
+        count::counter(Counter::LanBound as u32);
     }
     within
 }
@@ -107,7 +136,7 @@ fn within_limits(from: &Station) -> bool {
 fn hand_up(ctx: *mut xdp_md, station: &Station, kind: u32) {
     let length = length(&XdpContext::new(ctx));
     if length > MAX_FRAME {
-        return count::counter(Counter::TooLong);
+        return count::counter(Counter::TooLong as u32);
     }
     let notice = Notice {
         // SAFETY: a helper without arguments.
@@ -120,16 +149,16 @@ fn hand_up(ctx: *mut xdp_md, station: &Station, kind: u32) {
         },
     };
     if !notice::with_frame(ctx, &notice) {
-        count::counter(Counter::NoticeLost);
+        count::counter(Counter::NoticeLost as u32);
     } else if kind == KIND_ANNOUNCEMENT {
-        count::counter(Counter::Announcements);
+        count::counter(Counter::Announcements as u32);
     }
 }
 
 /// A station uses an address: news for the agent, once.
 #[inline(never)]
 fn uses(about: &StationAddress) {
-    if !about.address.is_vm() {
+    if !about.address.is_vm() || !is_station(&about.station.mac) {
         return;
     }
     // SAFETY: a helper without arguments.
@@ -144,12 +173,12 @@ fn uses(about: &StationAddress) {
         return;
     }
     let Some(state) = maps::station(&about.station) else {
-        return count::counter(Counter::StationsFull);
+        return count::counter(Counter::StationsFull as u32);
     };
     // SAFETY: `state` points to an element of the map, whose count is written atomically here.
     let addresses = unsafe { Shared::new(&raw mut (*state).addresses) };
     if addresses.load() >= MAX_STATION_ADDRESSES {
-        return count::counter(Counter::AddressBound);
+        return count::counter(Counter::AddressBound as u32);
     }
     let notice = Notice {
         time_ns,

@@ -4,11 +4,7 @@
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]
-mod count;
-#[cfg(target_arch = "bpf")]
 mod cross;
-#[cfg(target_arch = "bpf")]
-mod egress;
 #[cfg(target_arch = "bpf")]
 mod listen;
 #[cfg(target_arch = "bpf")]
@@ -21,7 +17,10 @@ mod program {
     use core::cell::Cell;
 
     use aya_ebpf::{
-        bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT},
+        bindings::{
+            xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT},
+            xdp_md,
+        },
         macros::xdp,
         programs::XdpContext,
     };
@@ -31,10 +30,13 @@ mod program {
             gateway::{Counter, MODE_FORWARD},
         },
         frame::Frame,
-        xdp::{Packet, attachment, length},
+        xdp::{
+            Packet, attachment, count, egress, length,
+            maps::{redirect, traffic},
+        },
     };
 
-    use crate::{count, cross, egress, listen, maps};
+    use crate::{cross, listen, maps};
 
     /// What is to be done with a frame. Where to is told apart: a payload here would be undefined
     /// for the other, which the verifier sees where it is spilled.
@@ -52,21 +54,27 @@ mod program {
         let to = Cell::new(0);
         match receive(&ctx, &to) {
             Ok(Verdict::Port) => {
-                let action = maps::redirect(to.get());
+                let action = redirect(to.get());
                 if action != XDP_REDIRECT {
-                    count::drops(Drop::NoLeg, 1);
+                    dropped(ctx.ctx, Drop::NoLeg);
                 }
                 action
             }
             Ok(Verdict::Pass) => {
-                count::counter(Counter::Passed);
+                count::counter(Counter::Passed as u32);
                 XDP_PASS
             }
             Err(reason) => {
-                count::drops(reason, 1);
+                dropped(ctx.ctx, reason);
                 XDP_DROP
             }
         }
+    }
+
+    /// A function of its own, as the stack below [`listen`] is small.
+    #[inline(never)]
+    fn dropped(ctx: *mut xdp_md, reason: Drop) {
+        count::drop(&XdpContext::new(ctx), reason);
     }
 
     #[inline(always)]
@@ -84,7 +92,7 @@ mod program {
             count::stray(ifindex, length);
             return Ok(Verdict::Pass);
         };
-        if let Some(traffic) = maps::traffic(crossing.traffic) {
+        if let Some(traffic) = traffic(crossing.traffic) {
             count::received(traffic, length);
         }
         let to_port = frame.destination == crossing.mac;

@@ -1,9 +1,12 @@
 //! Notices to the agent.
 
 use aya_ebpf::{bindings::xdp_md, helpers::generated::bpf_xdp_load_bytes};
-use switch_ebpf::abi::gateway::{Counter, MAX_FRAME, Notice};
+use switch_ebpf::{
+    abi::gateway::{Counter, MAX_FRAME, Notice},
+    xdp::count,
+};
 
-use crate::{count, maps};
+use crate::maps;
 
 /// A notice with room for a frame.
 #[repr(C)]
@@ -16,7 +19,7 @@ struct Record {
 #[inline(always)]
 pub fn alone(notice: &Notice, if_so: impl FnOnce() -> bool) -> bool {
     let Some(mut record) = maps::notices().reserve::<Notice>(0) else {
-        count::counter(Counter::NoticeLost);
+        count::counter(Counter::NoticeLost as u32);
         return false;
     };
     record.write(*notice);
@@ -24,7 +27,7 @@ pub fn alone(notice: &Notice, if_so: impl FnOnce() -> bool) -> bool {
         record.submit(0);
         true
     } else {
-        count::counter(Counter::StationsFull);
+        count::counter(Counter::StationsFull as u32);
         record.discard(0);
         false
     }

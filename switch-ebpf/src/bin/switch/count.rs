@@ -1,46 +1,20 @@
 //! Counting, on this CPU only.
 
-use aya_ebpf::{helpers::generated::bpf_ktime_get_coarse_ns, programs::XdpContext};
-use aya_log_ebpf::warn;
+use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
+pub use switch_ebpf::xdp::count::{drop, received, sent, stray};
 use switch_ebpf::{
-    abi::{Counter, Drop, FlowTraffic, Limited, Traffic, traffic},
-    xdp::count,
+    abi::{Counter, FlowTraffic, Limited},
+    xdp::{self, count::add},
 };
 
 use crate::maps;
-
-/// A frame came in at an attachment.
-#[inline(always)]
-pub fn received(traffic: *mut Traffic, length: usize) {
-    // SAFETY: `traffic` points to an element of the map.
-    unsafe { count::received(traffic, length) };
-}
 
 /// The program of a port begins or ends on this CPU.
 #[inline(always)]
 pub fn run() {
     if let Some(runs) = maps::runs() {
         // SAFETY: `runs` points to this CPU's element.
-        unsafe { count::add(runs, 1) };
-    }
-}
-
-/// A frame leaves for an attachment.
-#[inline(always)]
-pub fn sent(index: u32, length: usize) {
-    if let Some(traffic) = maps::traffic(index) {
-        // SAFETY: `traffic` points to an element of the map.
-        unsafe { count::sent(traffic, length) };
-    }
-}
-
-/// A frame came in at a port and belongs to none of its attachments.
-#[inline(always)]
-pub fn stray(ifindex: u32, length: usize) {
-    if let Some(port) = maps::port(ifindex)
-        && let Some(traffic) = maps::traffic(traffic::port(port.index))
-    {
-        received(traffic, length);
+        unsafe { add(runs, 1) };
     }
 }
 
@@ -51,8 +25,8 @@ pub fn flow_up(slot: u32, length: usize) {
         let flow: *mut FlowTraffic = flow;
         // SAFETY: `flow` points to an element of the map.
         unsafe {
-            count::add(&raw mut (*flow).up_packets, 1);
-            count::add(&raw mut (*flow).up_bytes, length as u64);
+            add(&raw mut (*flow).up_packets, 1);
+            add(&raw mut (*flow).up_bytes, length as u64);
         }
     }
 }
@@ -64,8 +38,8 @@ pub fn flow_down(slot: u32, length: usize) {
         let flow: *mut FlowTraffic = flow;
         // SAFETY: `flow` points to an element of the map.
         unsafe {
-            count::add(&raw mut (*flow).down_packets, 1);
-            count::add(&raw mut (*flow).down_bytes, length as u64);
+            add(&raw mut (*flow).down_packets, 1);
+            add(&raw mut (*flow).down_bytes, length as u64);
             // The coarse clock costs a fraction of the fine one, and milliseconds will do.
             (&raw mut (*flow).down_last_ns).write_volatile(bpf_ktime_get_coarse_ns());
         }
@@ -75,10 +49,7 @@ pub fn flow_down(slot: u32, length: usize) {
 /// One more of what `counter` counts.
 #[inline(always)]
 pub fn counter(counter: Counter) {
-    if let Some(at) = maps::counter(counter) {
-        // SAFETY: `at` points to an element of the map.
-        unsafe { count::add(at, 1) };
-    }
+    xdp::count::counter(counter as u32);
 }
 
 /// A limit on what reaches the agent has bitten a frame of a site.
@@ -86,33 +57,6 @@ pub fn counter(counter: Counter) {
 pub fn limited(site: u32, limit: Limited) {
     if let Some(at) = maps::limited(site, limit) {
         // SAFETY: `at` points to this CPU's element.
-        unsafe { count::add(at, 1) };
-    }
-}
-
-/// Frames are dropped.
-#[inline(always)]
-pub fn drops(reason: Drop, frames: u64) {
-    if let Some(at) = maps::drops(reason) {
-        // SAFETY: `at` points to an element of the map.
-        unsafe { count::add(at, frames) };
-    }
-}
-
-/// A frame is dropped.
-#[inline(always)]
-pub fn drop(ctx: &XdpContext, reason: Drop) {
-    let Some(at) = maps::drops(reason) else {
-        return;
-    };
-    // SAFETY: `at` points to an element of the map.
-    let first = unsafe { count::add(at, 1) } == 1;
-    // Once a CPU: a driver that leaves no headroom does so for every frame.
-    if first && matches!(reason, Drop::NoHeadroom) {
-        warn!(
-            ctx,
-            "ifindex {}: the driver leaves no room in front of a frame to push a VLAN tag",
-            ctx.ingress_ifindex() as u32
-        );
+        unsafe { add(at, 1) };
     }
 }

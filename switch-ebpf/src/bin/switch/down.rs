@@ -8,11 +8,11 @@ use switch_ebpf::{
     },
     frame::{Evidence, Origin, Retag},
     learning_packet, rule,
-    xdp::{Packet, retag},
+    xdp::{Packet, egress, retag},
 };
 
 use crate::{
-    Ingress, Verdict, admit, count, egress, learn, maps,
+    Ingress, Verdict, admit, count, learn, maps,
     miss::{self, Queued},
 };
 

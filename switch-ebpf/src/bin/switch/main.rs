@@ -12,8 +12,6 @@ mod count;
 #[cfg(target_arch = "bpf")]
 mod down;
 #[cfg(target_arch = "bpf")]
-mod egress;
-#[cfg(target_arch = "bpf")]
 mod learn;
 #[cfg(target_arch = "bpf")]
 mod maps;
