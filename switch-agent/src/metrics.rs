@@ -94,6 +94,7 @@ impl Collector for Collected {
             misses,
             misses_lost,
             moves,
+            moves_in_datapath,
             created,
             refused,
             drops,
@@ -117,6 +118,11 @@ impl Collector for Collected {
                 misses_lost,
             ),
             ("moves", "Bindings that changed their site", moves),
+            (
+                "moves_in_datapath",
+                "Those that the datapath has moved by itself",
+                moves_in_datapath,
+            ),
             ("created", "Bindings made", created),
             (
                 "late",
@@ -150,9 +156,16 @@ impl Collector for Collected {
             .map(|(name, port)| (name.as_str(), &port.counters));
         let of_sites = sites
             .iter()
-            .map(|(name, counters)| (name.as_str(), counters));
+            .map(|(name, site)| (name.as_str(), &site.counters));
         out.traffic("port", &of_ports.collect::<Vec<_>>())?;
         out.traffic("site", &of_sites.collect::<Vec<_>>())?;
+        let limited = sites.iter().flat_map(|(name, site)| {
+            let site_label = ("site", name.as_str());
+            let limits = site.limited.iter();
+            limits.map(move |(limit, count)| (vec![site_label, ("limit", limit.as_str())], *count))
+        });
+        let help = "Frames of a site that a limit kept from the agent";
+        out.counter("limited", help, limited)?;
 
         let modes = ports.iter().map(|(name, port)| {
             let mode = port.mode.as_deref().unwrap_or("unknown");
@@ -270,6 +283,7 @@ mod tests {
             "switch_agent_port_packets_total{port=\"c0\",direction=\"rx\"} 20",
             "switch_agent_port_bytes_total{port=\"t0\",direction=\"tx\"} 3100",
             "switch_agent_site_packets_total{site=\"dc1\",direction=\"tx\"} 41",
+            "switch_agent_limited_total{site=\"dc1\",limit=\"miss-rate\"} 14",
             "switch_agent_port_mode{port=\"c0\",mode=\"native\"} 1",
             "switch_agent_bindings 12",
             "switch_agent_learn_microseconds{quantile=\"0.99\"} 95",

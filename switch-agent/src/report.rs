@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use aya::maps::MapError;
 use switch_ebpf::{
     abi::{
-        Binding, BindingKey, Counter, Drop, Leg, MODE_GENERIC, MODE_NATIVE, STATE_QUARANTINED,
-        STATE_STATIC, agent, traffic,
+        Binding, BindingKey, Counter, Drop, Leg, Limited, MODE_GENERIC, MODE_NATIVE,
+        STATE_QUARANTINED, STATE_STATIC, agent, traffic,
     },
     rule::Refusal,
 };
 
 use crate::{
     api::{
-        AgentStats, BindingStats, Counters, Flow, FlowState, Latency, PortStats, Rule, Stats,
-        Traffic,
+        AgentStats, BindingStats, Counters, Flow, FlowState, Latency, PortStats, Rule, SiteStats,
+        Stats, Traffic,
     },
     config::{ClientPort, Site},
     datapath::{Names, Tables},
@@ -122,9 +122,13 @@ pub fn stats(tables: &Tables) -> Result<Stats, MapError> {
     for (_, client) in names.networks.values() {
         add(client)?;
     }
-    for (_, name, leg) in names.sites.values() {
-        if let (counted, Ok(name)) = (add(leg)?, name.parse()) {
-            sites.insert(name, counted);
+    for (id, (_, name, leg)) in &names.sites {
+        let mut limited = BTreeMap::new();
+        for limit in Limited::ALL {
+            limited.insert(limit.name().to_owned(), tables.limited(*id, *limit)?);
+        }
+        if let (counters, Ok(name)) = (add(leg)?, name.parse()) {
+            sites.insert(name, SiteStats { counters, limited });
         }
     }
     let mut drops = BTreeMap::new();
@@ -140,7 +144,8 @@ pub fn stats(tables: &Tables) -> Result<Stats, MapError> {
     Ok(Stats {
         misses: tables.counter(Counter::Misses)? + tables.counter(Counter::Queued)?,
         misses_lost: tables.drops(Drop::MissLost)?,
-        moves: tables.agent(agent::MOVES)?,
+        moves: tables.agent(agent::MOVES)? + tables.counter(Counter::Moves)?,
+        moves_in_datapath: tables.counter(Counter::Moves)?,
         created: tables.agent(agent::CREATED)?,
         refused,
         drops,

@@ -16,7 +16,7 @@ pub use gateway::{
     GatewayEvent, GatewayEventKind, GatewayStats, Known, LearningPackets, Notification, Notify,
     Questions,
 };
-pub use stats::{AgentStats, BindingStats, Counters, Latency, PortStats, Stats};
+pub use stats::{AgentStats, BindingStats, Counters, Latency, PortStats, SiteStats, Stats};
 pub use wire::{Envelope, Order, Request, Response};
 
 /// Samples for the tests of those who show or carry these.

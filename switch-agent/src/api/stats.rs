@@ -15,6 +15,8 @@ pub struct Stats {
     pub misses_lost: u64,
     /// Bindings that changed their site.
     pub moves: u64,
+    /// Those of them that the datapath has moved by itself.
+    pub moves_in_datapath: u64,
     /// Bindings made.
     pub created: u64,
     /// Evidence that was not believed, by reason.
@@ -36,7 +38,7 @@ pub struct Stats {
     /// By port.
     pub ports: BTreeMap<PortName, PortStats>,
     /// By site; rx is what came from there.
-    pub sites: BTreeMap<SiteName, Counters>,
+    pub sites: BTreeMap<SiteName, SiteStats>,
     /// How full the table is.
     pub bindings: BindingStats,
     /// The agent.
@@ -64,6 +66,16 @@ pub struct PortStats {
     /// What came in and went out.
     #[serde(flatten)]
     pub counters: Counters,
+}
+
+/// A site's counters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteStats {
+    /// What came in and went out.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// Frames that limits kept from the agent, by limit.
+    pub limited: BTreeMap<String, u64>,
 }
 
 /// What came in and went out.
@@ -115,6 +127,7 @@ pub(crate) mod tests {
             misses: 7,
             misses_lost: 1,
             moves: 2,
+            moves_in_datapath: 15,
             created: 3,
             refused: BTreeMap::from([("pinned".to_owned(), 4)]),
             drops: BTreeMap::from([("malformed".to_owned(), 5), ("unknown".to_owned(), 6)]),
@@ -145,7 +158,13 @@ pub(crate) mod tests {
                     },
                 ),
             ]),
-            sites: BTreeMap::from([("dc1".parse().expect("a site"), counters(40))]),
+            sites: BTreeMap::from([(
+                "dc1".parse().expect("a site"),
+                SiteStats {
+                    counters: counters(40),
+                    limited: BTreeMap::from([("miss-rate".to_owned(), 14)]),
+                },
+            )]),
             bindings: BindingStats {
                 count: 12,
                 max: 65_536,
@@ -164,12 +183,12 @@ pub(crate) mod tests {
         assert_eq!(
             json,
             concat!(
-                r#"{"misses":7,"misses_lost":1,"moves":2,"created":3,"refused":{"pinned":4},"#,
+                r#"{"misses":7,"misses_lost":1,"moves":2,"moves_in_datapath":15,"created":3,"refused":{"pinned":4},"#,
                 r#""drops":{"malformed":5,"unknown":6},"late":8,"flooded":9,"learning_packets":13,"passed":10,"handover_overtaken":11,"#,
                 r#""learn_us":{"count":2,"p50":80,"p99":95,"max":97},"#,
                 r#""ports":{"c0":{"mode":"native","rx_packets":20,"rx_bytes":2000,"tx_packets":21,"tx_bytes":2100},"#,
                 r#""t0":{"mode":null,"rx_packets":30,"rx_bytes":3000,"tx_packets":31,"tx_bytes":3100}},"#,
-                r#""sites":{"dc1":{"rx_packets":40,"rx_bytes":4000,"tx_packets":41,"tx_bytes":4100}},"#,
+                r#""sites":{"dc1":{"rx_packets":40,"rx_bytes":4000,"tx_packets":41,"tx_bytes":4100,"limited":{"miss-rate":14}}},"#,
                 r#""bindings":{"count":12,"max":65536},"#,
                 r#""agent":{"running":true,"pid":4711,"version":"0.1.0"}}"#
             )

@@ -8,8 +8,8 @@ use ipnet::IpNet;
 
 use crate::{
     config::{
-        ClientPort, Config, ConfigError, Learn, MoveTogether, OnExit, Settings, Site, Unknown,
-        XdpMode, parse_learn, parse_prefix, parse_static,
+        ClientPort, Config, ConfigError, Learn, LearnInDatapath, MoveTogether, OnExit, Settings,
+        Site, Unknown, XdpMode, parse_learn, parse_prefix, parse_static,
     },
     types::{NetworkName, SiteName, VmAddress},
 };
@@ -40,6 +40,10 @@ pub struct SwitchArgs {
     /// The same at one site; may be repeated
     #[arg(long, value_name = "NAME=WHICH", value_parser = parse_learn)]
     pub learn_at: Vec<(SiteName, Learn)>,
+
+    /// When the datapath moves bound addresses by itself
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub learn_in_datapath: LearnInDatapath,
 
     /// What becomes of a client's frame to an address that no site is known for
     #[arg(long, value_enum, default_value_t)]
@@ -128,6 +132,7 @@ impl SwitchArgs {
             sites,
             statics: self.statics,
             learn: self.learn,
+            learn_in_datapath: self.learn_in_datapath,
             unknown: self.unknown,
             hold_down_data: self.hold_down.into(),
             hold_down_announce: self.hold_down_announce.into(),

@@ -35,6 +35,8 @@ pub struct Settings {
     pub statics: Vec<(VmAddress, SiteName)>,
     /// Whether an address that was never seen is learned.
     pub learn: Learn,
+    /// Whether the datapath learns moves by itself.
+    pub learn_in_datapath: LearnInDatapath,
     /// What becomes of a client's frame to an address that is not bound.
     pub unknown: Unknown,
     /// How long a data packet from the site that was just left is only late.
@@ -105,6 +107,18 @@ pub enum Learn {
     Auto,
     /// Only moves of addresses that were bound by an operator
     MovesOnly,
+}
+
+/// When the datapath applies the learning rule to data by itself, for addresses that are bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LearnInDatapath {
+    /// While no agent has said for a second that it lives
+    #[default]
+    WhenAgentIsDown,
+    /// At all times: a move costs no detour through the agent
+    Always,
+    /// Never: moves wait for the agent
+    Never,
 }
 
 /// What becomes of a unicast frame to an address that is not bound.

@@ -1,5 +1,6 @@
 //! The datapath as the agent sees it: programs loaded, maps pinned and typed, ports attached.
 
+mod allowed;
 mod load;
 mod pins;
 mod tables;

@@ -1,13 +1,14 @@
 //! The maps, typed. Opened from their pins, so that a command works while no agent runs.
 
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use switch_ebpf::abi::{
-    Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded, Gateway,
-    LAYOUT_VERSION, Label, Leg, Meta, Network, Port, Traffic, names,
+    self, Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded,
+    Gateway, LAYOUT_VERSION, Label, Leg, Limited, Meta, Network, Port, SourceKey, Traffic, names,
 };
 
 use super::{
     DatapathError, Pins,
+    allowed::Allowed,
     tally::{Tally, add},
 };
 
@@ -24,6 +25,9 @@ pub struct Tables {
     bindings: HashMap<MapData, BindingKey, Binding>,
     flow_traffic: PerCpuArray<MapData, FlowTraffic>,
     queued: Array<MapData, u64>,
+    pub(super) allowed: Allowed,
+    refused: HashMap<MapData, SourceKey, u64>,
+    limited: PerCpuArray<MapData, u64>,
     runs: PerCpuArray<MapData, u64>,
     gateways: HashMap<MapData, u32, Gateway>,
     heartbeat: Array<MapData, u64>,
@@ -32,10 +36,13 @@ pub struct Tables {
 }
 
 macro_rules! open {
-    ($pins:expr, $name:expr, $kind:ident) => {{
+    ($pins:expr, $name:expr, $kind:ident) => {
+        open!($pins, $name, $kind => $kind)
+    };
+    ($pins:expr, $name:expr, $variant:ident => $kind:ident) => {{
         let error = |source| DatapathError::Open { map: $name, source };
-        let data = MapData::from_pin($pins.map($name)).map_err(error)?;
-        $kind::try_from(Map::$kind(data)).map_err(error)?
+        let data = aya::maps::MapData::from_pin($pins.map($name)).map_err(error)?;
+        $kind::try_from(aya::maps::Map::$variant(data)).map_err(error)?
     }};
 }
 pub(crate) use open;
@@ -59,6 +66,9 @@ impl Tables {
             bindings: open!(pins, names::BINDINGS, HashMap),
             flow_traffic: open!(pins, names::FLOW_TRAFFIC, PerCpuArray),
             queued: open!(pins, names::QUEUED, Array),
+            allowed: Allowed::open(pins)?,
+            refused: open!(pins, names::REFUSED, LruHashMap => HashMap),
+            limited: open!(pins, names::LIMITED, PerCpuArray),
             runs: open!(pins, names::RUNS, PerCpuArray),
             gateways: open!(pins, names::GATEWAYS, HashMap),
             heartbeat: open!(pins, names::HEARTBEAT, Array),
@@ -154,6 +164,25 @@ impl Tables {
     /// Adds frames that the agent sent out of an attachment.
     pub fn add_agent_traffic(&mut self, index: u32, sent: Forwarded) -> Result<(), MapError> {
         self.tally.add_agent_traffic(index, sent)
+    }
+
+    /// Has the datapath drop what an address sends from a site, until a time.
+    pub fn refuse(&mut self, source: &SourceKey, until_ns: u64) -> Result<(), MapError> {
+        self.refused.insert(source, until_ns, 0)
+    }
+
+    /// Lets an address speak again at a site.
+    pub fn pardon(&mut self, source: &SourceKey) -> Result<(), MapError> {
+        if found(self.refused.get(source, 0))?.is_some() {
+            self.refused.remove(source)?;
+        }
+        Ok(())
+    }
+
+    /// Frames of a site that a limit kept from the agent.
+    pub fn limited(&self, site: u32, limit: Limited) -> Result<u64, MapError> {
+        let index = abi::limited(site, limit);
+        Ok(self.limited.get(&index, 0)?.iter().sum())
     }
 
     /// What is known of a gateway.

@@ -2,7 +2,7 @@
 
 use aya::{
     Pod,
-    maps::{Array, Map, MapData, MapError, PerCpuArray},
+    maps::{Array, MapData, MapError, PerCpuArray},
 };
 use switch_ebpf::abi::{Drop, Forwarded, Traffic, names};
 

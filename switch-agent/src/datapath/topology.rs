@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use aya::maps::{Array, DevMap, Map, MapData, MapError};
 use switch_ebpf::abi::{
-    Attachment, AttachmentKey, Label, Leg, MAX_NETWORKS, MAX_PORTS, MAX_SITES, NO_SITE, Network,
-    Port, ROLE_CLIENT, ROLE_SITE, UNKNOWN_DROP, UNKNOWN_FLOOD, names, traffic,
+    Attachment, AttachmentKey, LEARN_ALWAYS, LEARN_NEVER, LEARN_WHEN_AGENT_IS_DOWN, Label, Leg,
+    MAX_NETWORKS, MAX_PORTS, MAX_SITES, NO_SITE, Network, Port, ROLE_CLIENT, ROLE_SITE,
+    UNKNOWN_DROP, UNKNOWN_FLOOD, names, traffic,
 };
 
 use super::{DatapathError, Pins, Tables, tables::found};
 use crate::{
-    config::{Config, Site, Unknown, nanoseconds},
+    config::{Config, LearnInDatapath, Site, Unknown, nanoseconds},
     net::link::Link,
     types::{PortName, SiteName},
 };
@@ -143,6 +144,8 @@ impl Topology {
             .networks
             .set(network, self::network(config, client, count), 0)
             .map_err(writing("write a network"))?;
+        // Before any frame of a new site gets in.
+        tables.allowed.apply(&sites)?;
         forget_sites(tables, &taken)?;
         write_attachments(tables, &attachments)?;
         Ok(Self {
@@ -212,6 +215,16 @@ fn attachment(
 fn network(config: &Config, client: Leg, sites: u32) -> Network {
     Network {
         client,
+        learn_in_datapath: match config.learn_in_datapath {
+            LearnInDatapath::WhenAgentIsDown => LEARN_WHEN_AGENT_IS_DOWN,
+            LearnInDatapath::Always => LEARN_ALWAYS,
+            LearnInDatapath::Never => LEARN_NEVER,
+        },
+        quarantine_moves: config.quarantine_moves,
+        quarantine_window_ns: nanoseconds(config.quarantine_window),
+        quarantine_ns: nanoseconds(config.quarantine_time),
+        pin_mac: u32::from(config.pin_mac),
+        reserved: 0,
         unknown: match config.unknown {
             Unknown::Flood => UNKNOWN_FLOOD,
             Unknown::Drop => UNKNOWN_DROP,

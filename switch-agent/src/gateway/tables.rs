@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aya::maps::{Array, HashMap, Map, MapData, MapError, RingBuf};
+use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
 use switch_ebpf::{
     abi::{
         AttachmentKey, Drop, Forwarded, Label, Leg, MAX_PORTS, Port,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use switch_ebpf::{
-    abi::{BindingKey, MissHeader, agent},
+    abi::{BindingKey, MissHeader, REFUSED_NS, SourceKey, agent},
     frame::{Address, Evidence, Frame, Origin},
     rule::{self, Policy, Refusal, Verdict},
 };
@@ -30,6 +30,16 @@ pub(super) struct Claim {
     pub mac: [u8; 6],
     /// When it came in, `CLOCK_MONOTONIC` in nanoseconds.
     pub time_ns: u64,
+}
+
+impl Claim {
+    /// Who speaks, as the datapath knows it.
+    fn source(&self) -> SourceKey {
+        SourceKey {
+            site: self.site,
+            address: self.key.address,
+        }
+    }
 }
 
 /// What becomes of the frame that brought the evidence.
@@ -78,7 +88,11 @@ impl Learner {
                 self.flows.tables.add_agent(agent::LATE, 1)?;
                 self.deliver(header, bytes, frame, None);
             }
-            Outcome::Refused => {}
+            Outcome::Refused => {
+                // The datapath need not ask again at once.
+                let until_ns = now_ns()?.saturating_add(REFUSED_NS);
+                self.flows.tables.refuse(&claim.source(), until_ns)?;
+            }
         }
         Ok(())
     }
@@ -189,7 +203,7 @@ impl Learner {
 }
 
 /// Whether an address may be at a site.
-fn allows(site: &Site, address: Address) -> bool {
+pub(super) fn allows(site: &Site, address: Address) -> bool {
     VmAddress::try_from(IpAddr::from(address)).is_ok_and(|address| site.allows(address))
 }
 

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use aya::maps::MapError;
 use switch_ebpf::abi::{
-    Binding, BindingKey, FlowTraffic, LEFT_UNKNOWN, PHASE_HANDOVER, PHASE_SETTLED, agent,
+    Binding, BindingKey, FlowTraffic, LEFT_UNKNOWN, MissHeader, PHASE_HANDOVER, PHASE_SETTLED,
+    agent,
 };
 
 use super::{
@@ -21,6 +22,8 @@ pub struct FlowTable {
     handovers: Handovers,
     /// Site id → how many bindings are there.
     counts: HashMap<u32, u32>,
+    /// When they were counted, `CLOCK_MONOTONIC` in nanoseconds.
+    opened_ns: u64,
 }
 
 impl Datapath for Tables {
@@ -37,7 +40,10 @@ impl Datapath for Tables {
 
 impl FlowTable {
     /// The table as it is in the maps, and the bindings in it.
-    pub fn open(tables: Tables) -> Result<(Self, Vec<(BindingKey, Binding)>), MapError> {
+    pub fn open(
+        tables: Tables,
+        now_ns: u64,
+    ) -> Result<(Self, Vec<(BindingKey, Binding)>), MapError> {
         let bindings: Vec<_> = tables.bindings().collect::<Result<_, _>>()?;
         let owners = bindings.iter().map(|(key, binding)| {
             let (key, mac) = (*key, binding.mac);
@@ -48,6 +54,7 @@ impl FlowTable {
             tables,
             handovers: Handovers::default(),
             counts: HashMap::new(),
+            opened_ns: now_ns,
         };
         for (_, binding) in &bindings {
             table.came(binding.site);
@@ -86,6 +93,21 @@ impl FlowTable {
         self.went(binding.previous_site);
         self.came(binding.site);
         Ok(())
+    }
+
+    /// The datapath has moved a binding from a site. It may have been there when this was opened.
+    pub fn moved_by_datapath(
+        &mut self,
+        header: &MissHeader,
+        key: &BindingKey,
+        from: u32,
+        mac: [u8; 6],
+    ) {
+        self.slots.set(header.slot, Owner { key: *key, mac });
+        if header.time_ns > self.opened_ns {
+            self.went(from);
+            self.came(header.site);
+        }
     }
 
     /// Writes a binding whose site has not changed.

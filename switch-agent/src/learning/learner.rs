@@ -5,14 +5,17 @@ use std::sync::Arc;
 use aya::maps::{MapData, RingBuf};
 use nix::poll::PollTimeout;
 use switch_ebpf::{
-    abi::{KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP, MissHeader},
+    abi::{
+        KIND_FLOOD, KIND_LEARNED, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
+        MissHeader,
+    },
     frame::Frame,
     rule::Policy,
 };
 
 use super::{
     LearnError, Mail, Record, Trust, flow_table::FlowTable, idle::Idle, outbox::Outbox, policy,
-    quarantine::Quarantines, refusals::Refusals,
+    quarantine::Quarantines, refusals::Refusals, taken_over::Records,
 };
 use crate::{
     api::{Event, EventKind, Evidence},
@@ -39,6 +42,7 @@ pub struct Learner {
     pub(super) outbox: Outbox,
     pub(super) idle: Option<Idle>,
     pub(super) quarantines: Quarantines,
+    pub(super) records: Records,
     pub(super) max_flows_per_site: Option<u32>,
     pub(super) trust: Trust,
     pub(super) move_together: MoveTogether,
@@ -59,7 +63,7 @@ impl Learner {
         misses: RingBuf<MapData>,
         record: Arc<Record>,
     ) -> Result<Self, LearnError> {
-        let (flows, bindings) = FlowTable::open(tables)?;
+        let (flows, bindings) = FlowTable::open(tables, now_ns()?)?;
         let mut learner = Self {
             outbox: Outbox::new(&topology.ports)?,
             network: config.network.clone(),
@@ -67,6 +71,7 @@ impl Learner {
             refusals: Refusals::default(),
             idle: config.idle_timeout.map(Idle::new),
             quarantines: Quarantines::default(),
+            records: Records::default(),
             max_flows_per_site: config.max_flows_per_site,
             trust,
             move_together: config.move_together,
@@ -174,6 +179,7 @@ impl Learner {
                 }
                 Ok(())
             }
+            KIND_LEARNED => self.take_over(header, bytes, &frame),
             KIND_RARP => self.rarp(header, &frame),
             KIND_LEARNING => self.learning_packet(header, bytes, &frame),
             _ => self.decide(header, bytes, &frame),

@@ -16,6 +16,7 @@ mod quarantine;
 mod record;
 mod refusals;
 mod slots;
+mod taken_over;
 
 use std::{sync::Arc, thread};
 

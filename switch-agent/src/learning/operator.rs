@@ -1,13 +1,17 @@
 //! The operator's hand: what is done to a binding by order instead of by evidence.
 
 use switch_ebpf::{
-    abi::{Binding, BindingKey, PHASE_SETTLED, STATE_LEARNED, STATE_QUARANTINED, STATE_STATIC},
+    abi::{
+        Binding, BindingKey, PHASE_SETTLED, STATE_LEARNED, STATE_QUARANTINED, STATE_STATIC,
+        SourceKey,
+    },
     frame::Address,
     rule,
 };
 
 use super::{
     LearnError,
+    decide::allows,
     learner::{Learner, now_ns},
 };
 use crate::{
@@ -30,16 +34,18 @@ impl<E: Into<LearnError>> From<E> for No {
 impl Learner {
     /// Carries out an order, and answers in a line for the operator.
     pub(super) fn obey(&mut self, order: Order) -> Result<(), String> {
-        let done = match order {
+        let (address, done) = match order {
             Order::Bind {
                 address,
                 site,
                 pinned,
-            } => self.bind(address, &site, pinned),
-            Order::Move { address, site } => self.move_to(address, &site),
-            Order::Unbind { address } => self.unbind(address),
-            Order::Release { address } => self.release(address),
+            } => (address, self.bind(address, &site, pinned)),
+            Order::Move { address, site } => (address, self.move_to(address, &site)),
+            Order::Unbind { address } => (address, self.unbind(address)),
+            Order::Release { address } => (address, self.release(address)),
         };
+        let key = self.key(address);
+        let done = done.and_then(|()| Ok(self.pardon(&key)?));
         done.map_err(|no| match no {
             No::Refused(why) => why,
             No::Failed(error) => error.to_string(),
@@ -48,14 +54,16 @@ impl Learner {
 
     /// A binding of a former run: its site may be gone, its handover may not be over.
     pub(super) fn adopt(&mut self, key: &BindingKey, binding: &Binding) -> Result<(), LearnError> {
-        if self.topology.site_by_id(binding.site).is_none() {
+        let gone = match self.topology.site_by_id(binding.site) {
+            None => Some("its site is gone"),
+            Some(entry) if !allows(&entry.site, key.address) => {
+                Some("its site may not claim it any more")
+            }
+            Some(_) => None,
+        };
+        if gone.is_some() {
             self.flows.remove(key, binding)?;
-            self.note(
-                EventKind::Removed,
-                key,
-                (None, None),
-                Some("its site is gone"),
-            );
+            self.note(EventKind::Removed, key, (None, None), gone);
             return Ok(());
         }
         if binding.state == STATE_QUARANTINED {
@@ -103,6 +111,18 @@ impl Learner {
                 }
                 self.note(EventKind::Created, &key, (None, Some(site)), None);
             }
+        }
+        Ok(())
+    }
+
+    /// What was refused of an address may be right now: the datapath shall ask again.
+    pub(super) fn pardon(&mut self, key: &BindingKey) -> Result<(), LearnError> {
+        for entry in &self.topology.sites {
+            let source = SourceKey {
+                site: entry.id,
+                address: key.address,
+            };
+            self.flows.tables.pardon(&source)?;
         }
         Ok(())
     }

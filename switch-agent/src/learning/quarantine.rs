@@ -43,6 +43,7 @@ impl Learner {
             };
             if rule::is_quarantine_over(&binding, &self.policy, now_ns) {
                 self.flows.replace(&key, &rule::released(&binding))?;
+                self.pardon(&key)?;
                 let sites = (None, Some(binding.site));
                 self.tell(EventKind::Released, key.address, None, sites, |event| {
                     event.reason = Some("its time is over".to_owned());

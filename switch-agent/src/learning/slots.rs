@@ -1,6 +1,11 @@
 //! Which places of the counters are free, and whose the others are.
 
+use std::collections::{BTreeSet, HashMap};
+
 use switch_ebpf::abi::BindingKey;
+
+/// [`Owner::mac`] of a binding that nothing was heard for.
+const NO_MAC: [u8; 6] = [0; 6];
 
 /// Whose a slot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,23 +21,27 @@ pub struct Owner {
 pub struct Slots {
     owners: Vec<Option<Owner>>,
     free: Vec<u32>,
+    /// The places of each MAC. An announcement asks for them, and a site may send many of these.
+    by_mac: HashMap<[u8; 6], BTreeSet<u32>>,
 }
 
 impl Slots {
     /// All places below `limit`, of which those in `used` are taken.
     pub fn new(limit: u32, used: impl IntoIterator<Item = (u32, Owner)>) -> Self {
-        let mut owners = vec![None; limit as usize];
+        let mut slots = Self {
+            owners: vec![None; limit as usize],
+            free: Vec::new(),
+            by_mac: HashMap::new(),
+        };
         for (slot, owner) in used {
-            if let Some(place) = owners.get_mut(slot as usize) {
-                *place = Some(owner);
-            }
+            slots.set(slot, owner);
         }
         // The lowest one last, for it is given out first.
-        let free = (0..limit)
+        slots.free = (0..limit)
             .rev()
-            .filter(|slot| owners[*slot as usize].is_none())
+            .filter(|slot| slots.owners[*slot as usize].is_none())
             .collect();
-        Self { owners, free }
+        slots
     }
 
     /// A free place, taken.
@@ -44,17 +53,33 @@ impl Slots {
 
     /// Changes the owner of a taken place.
     pub fn set(&mut self, slot: u32, owner: Owner) {
-        if let Some(place) = self.owners.get_mut(slot as usize) {
-            *place = Some(owner);
+        let Some(place) = self.owners.get_mut(slot as usize) else {
+            return;
+        };
+        if let Some(before) = place.replace(owner) {
+            self.forget_mac(slot, before.mac);
+        }
+        if owner.mac != NO_MAC {
+            self.by_mac.entry(owner.mac).or_default().insert(slot);
         }
     }
 
     /// Gives a place back.
     pub fn give_back(&mut self, slot: u32) {
         if let Some(place) = self.owners.get_mut(slot as usize)
-            && place.take().is_some()
+            && let Some(before) = place.take()
         {
+            self.forget_mac(slot, before.mac);
             self.free.push(slot);
+        }
+    }
+
+    fn forget_mac(&mut self, slot: u32, mac: [u8; 6]) {
+        if let Some(slots) = self.by_mac.get_mut(&mac) {
+            slots.remove(&slot);
+            if slots.is_empty() {
+                self.by_mac.remove(&mac);
+            }
         }
     }
 
@@ -63,12 +88,11 @@ impl Slots {
         self.owners.get(slot as usize).copied().flatten()
     }
 
-    /// The keys bound for a MAC. A walk over memory, not over the map.
+    /// The keys bound for a MAC; none for the zero of those that nothing was heard for.
     pub fn of_mac(&self, mac: [u8; 6]) -> Vec<BindingKey> {
-        let owners = self.owners.iter().flatten();
-        owners
-            .filter(|owner| owner.mac == mac)
-            .map(|owner| owner.key)
+        let slots = self.by_mac.get(&mac).into_iter().flatten();
+        slots
+            .filter_map(|slot| Some(self.owner(*slot)?.key))
             .collect()
     }
 
@@ -114,9 +138,22 @@ mod tests {
 
     #[test]
     fn a_mac_has_all_its_addresses() {
-        let slots = Slots::new(8, (1..=4).map(|n| (u32::from(n), owner(n))));
+        let mut slots = Slots::new(8, (1..=4).map(|n| (u32::from(n), owner(n))));
         let odd: Vec<_> = slots.of_mac([2, 0, 0, 0, 0, 1]);
         assert_eq!(odd, [owner(1).key, owner(3).key]);
         assert_eq!(slots.of_mac([2, 9, 9, 9, 9, 9]), []);
+        slots.set(3, owner(2));
+        slots.give_back(1);
+        assert_eq!(slots.of_mac([2, 0, 0, 0, 0, 1]), []);
+        slots.set(
+            5,
+            Owner {
+                mac: NO_MAC,
+                ..owner(5)
+            },
+        );
+        assert_eq!(slots.of_mac(NO_MAC), []);
+        let even = slots.of_mac([2, 0, 0, 0, 0, 0]);
+        assert_eq!(even, [owner(2).key, owner(2).key, owner(4).key]);
     }
 }

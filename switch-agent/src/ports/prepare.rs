@@ -188,8 +188,14 @@ pub fn restore(changes: &Changes) -> Result<Restored, PortError> {
         true => Ok(()),
         false => link::set_up(&link, false),
     };
-    features?;
-    promiscuous?;
-    up?;
-    Ok(Restored::Done)
+    let done = features
+        .map_err(PortError::from)
+        .and(promiscuous.map_err(PortError::from))
+        .and(up.map_err(PortError::from));
+    match done {
+        Ok(()) => Ok(Restored::Done),
+        // It went in the middle of it.
+        Err(_) if link::by_index(link.index).is_err_and(|e| e.is_gone()) => Ok(Restored::Gone),
+        Err(e) => Err(e),
+    }
 }

@@ -54,6 +54,7 @@ fn print_switch(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
         misses,
         misses_lost,
         moves,
+        moves_in_datapath,
         created,
         refused,
         drops,
@@ -90,8 +91,8 @@ fn print_switch(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
         tx_packets,
         tx_bytes,
     ]);
-    for (name, counters) in sites {
-        let [a, b, c, d] = traffic(counters);
+    for (name, site) in sites {
+        let [a, b, c, d] = traffic(&site.counters);
         table.row([name.to_string(), a, b, c, d]);
     }
     table.print(out)?;
@@ -104,6 +105,7 @@ fn print_switch(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
     row(&"bindings, room for", room);
     row(&"created", created);
     row(&"moves", moves);
+    row(&"moves in the datapath", moves_in_datapath);
     row(&"misses", misses);
     row(&"misses lost", misses_lost);
     row(&"late", late);
@@ -120,6 +122,14 @@ fn print_switch(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
     }
     for (reason, count) in drops {
         row(&format_args!("dropped, {reason}"), count);
+    }
+    for (name, site) in sites {
+        for (limit, count) in &site.limited {
+            row(
+                &format_args!("kept from the agent at {name}, {limit}"),
+                count,
+            );
+        }
     }
     table.print(out)
 }
@@ -261,25 +271,27 @@ t0    -               30      3000          31      3100
 SITE  RX-PACKETS  RX-BYTES  TX-PACKETS  TX-BYTES
 dc1           40      4000          41      4100
 
-COUNTER                VALUE
-bindings                  12
-bindings, room for     65536
-created                    3
-moves                      2
-misses                     7
-misses lost                1
-late                       8
-flooded                    9
-learning packets          13
-passed to the host        10
-handover overtaken        11
-learn times measured       2
-learn us, half within     80
-learn us, 99% within      95
-learn us, longest         97
-refused, pinned            4
-dropped, malformed         5
-dropped, unknown           6
+COUNTER                                VALUE
+bindings                                  12
+bindings, room for                     65536
+created                                    3
+moves                                      2
+moves in the datapath                     15
+misses                                     7
+misses lost                                1
+late                                       8
+flooded                                    9
+learning packets                          13
+passed to the host                        10
+handover overtaken                        11
+learn times measured                       2
+learn us, half within                     80
+learn us, 99% within                      95
+learn us, longest                         97
+refused, pinned                            4
+dropped, malformed                         5
+dropped, unknown                           6
+kept from the agent at dc1, miss-rate     14
 "
         );
     }

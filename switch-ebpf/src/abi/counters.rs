@@ -68,10 +68,36 @@ counted! {
         EgressRefused = "egress-refused",
         /// The miss ring was full, so that the agent never saw the frame.
         MissLost = "miss-lost",
+        /// From an address outside what its site may claim.
+        Unauthorised = "unauthorised",
+        /// From an address that was refused a moment ago, or that the datapath itself refuses.
+        Refused = "refused",
+        /// From an address that is not bound, above the rate limit of its site.
+        MissRate = "miss-rate",
+        /// From an address that is not bound, above its own rate limit.
+        SourceRate = "source-rate",
         /// A RARP request or learning packet above the rate limit of its site.
         AnnounceRate = "announce-rate",
         /// For every site, but floods had their half of the miss ring full.
         FloodLost = "flood-lost",
+    }
+}
+
+counted! {
+    /// Limits on what reaches the agent, counted for each site.
+    pub enum Limited {
+        /// [`Drop::Unauthorised`].
+        Unauthorised = "unauthorised",
+        /// [`Drop::Refused`].
+        Refused = "refused",
+        /// [`Drop::MissRate`].
+        MissRate = "miss-rate",
+        /// [`Drop::SourceRate`].
+        SourceRate = "source-rate",
+        /// [`Drop::AnnounceRate`].
+        AnnounceRate = "announce-rate",
+        /// [`Drop::MissLost`].
+        MissLost = "miss-lost",
     }
 }
 
@@ -82,6 +108,10 @@ counted! {
         Misses = "misses",
         /// Frames handed to the agent because others of their address were on their way there.
         Queued = "queued",
+        /// Moves that the datapath has made by itself.
+        Moves = "moves",
+        /// Records of those that found no room in the ring.
+        RecordsLost = "records_lost",
         /// Late frames, forwarded.
         Late = "late",
         /// Frames to every site.

@@ -12,6 +12,8 @@ pub const KIND_FLOOD: u32 = 3;
 pub const KIND_RARP: u32 = 4;
 /// [`MissHeader::kind`]: a [learning packet](crate::learning_packet) from a site.
 pub const KIND_LEARNING: u32 = 5;
+/// [`MissHeader::kind`]: a frame by which the datapath itself has learned; it has left already.
+pub const KIND_LEARNED: u32 = 7;
 /// [`MissHeader::kind`]: as [`KIND_QUEUED`], but from the site that the address has just left.
 pub const KIND_QUEUED_LATE: u32 = 6;
 
@@ -22,6 +24,7 @@ pub struct MissHeader {
     /// When, `CLOCK_MONOTONIC` in nanoseconds, taken before the record's place in the ring.
     pub time_ns: u64,
     /// For [`KIND_QUEUED`] and [`KIND_QUEUED_LATE`]: the frame's number in its slot's queue, from 1.
+    /// For [`KIND_LEARNED`]: the site that the address was bound to.
     pub number: u64,
     /// One of the `KIND_` constants.
     pub kind: u32,
@@ -29,7 +32,7 @@ pub struct MissHeader {
     pub network: u32,
     /// The site it came from, [`NO_SITE`](super::NO_SITE) for the client.
     pub site: u32,
-    /// For the same: the binding's slot.
+    /// For all three: the binding's slot.
     pub slot: u32,
     /// The frame's length in bytes. The record may be longer.
     pub length: u32,

@@ -7,9 +7,10 @@
 mod counters;
 mod miss;
 
-pub use counters::{Counter, Drop};
+pub use counters::{Counter, Drop, Limited};
 pub use miss::{
-    KIND_FLOOD, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP, KIND_UNDECIDED, MissHeader,
+    KIND_FLOOD, KIND_LEARNED, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
+    KIND_UNDECIDED, MissHeader,
 };
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
@@ -33,6 +34,29 @@ pub const ANNOUNCE_LIMIT: Limit = Limit {
     interval_ns: 50_000,
     burst_ns: 500_000_000,
 };
+/// Frames from addresses of one site that are not bound: 50 000 a second, and as many at once.
+pub const NEWCOMER_LIMIT: Limit = Limit {
+    interval_ns: 20_000,
+    burst_ns: 1_000_000_000,
+};
+/// Frames from one such address: 1000 a second. At first many more, for those that arrive while the
+/// agent is about to bind the address are all to be delivered.
+pub const SOURCE_LIMIT: Limit = Limit {
+    interval_ns: 1_000_000,
+    burst_ns: 65_536_000_000,
+};
+/// Frames from addresses outside what their site may claim, for the agent to tell of.
+pub const UNAUTHORISED_SAMPLE: Limit = Limit {
+    interval_ns: 1_000_000_000,
+    burst_ns: 0,
+};
+/// How long frames like one that the agent has refused are dropped in the datapath, in nanoseconds.
+pub const REFUSED_NS: u64 = 1_000_000_000;
+/// How many prefixes all sites together may be given.
+pub const MAX_ALLOWED: u32 = 65_536;
+/// How many addresses of newcomers and of refusals are remembered. The oldest are forgotten, which
+/// costs a few frames to the agent at worst.
+pub const MAX_SOURCES: u32 = 65_536;
 /// The most kinds of things that a datapath counts.
 pub const MAX_COUNTERS: u32 = 32;
 /// Bytes of the miss ring.
@@ -56,6 +80,20 @@ pub mod names {
     pub const FLOOD_DUE: &str = "FLOOD_DUE";
     /// Site id → when its next announcement is due (`u64`): see [`ANNOUNCE_LIMIT`](super::ANNOUNCE_LIMIT).
     pub const ANNOUNCE_DUE: &str = "ANNOUNCE_DUE";
+    /// Site id → [`SitePolicy`](super::SitePolicy).
+    pub const SITE_POLICIES: &str = "SITE_POLICIES";
+    /// [`AllowKey`](super::AllowKey) → 1, by the longest prefix.
+    pub const ALLOWED: &str = "ALLOWED";
+    /// [`SourceKey`](super::SourceKey) → until when it is refused (`u64`), written by the agent.
+    pub const REFUSED: &str = "REFUSED";
+    /// [`SourceKey`](super::SourceKey) → when the next frame of a newcomer is due (`u64`).
+    pub const SOURCE_DUE: &str = "SOURCE_DUE";
+    /// Site id → when the next frame of any newcomer is due (`u64`).
+    pub const NEWCOMER_DUE: &str = "NEWCOMER_DUE";
+    /// Site id → when the next sample of the unauthorised is due (`u64`).
+    pub const SAMPLE_DUE: &str = "SAMPLE_DUE";
+    /// Site id × [`Limited`](super::Limited) → frames, per CPU.
+    pub const LIMITED: &str = "LIMITED";
     /// A gateway's id (`u32`) → [`Gateway`](super::Gateway).
     pub const GATEWAYS: &str = "GATEWAYS";
     /// [`BindingKey`](super::BindingKey) → [`Binding`](super::Binding).
@@ -94,7 +132,7 @@ pub mod names {
     /// Port index → [`Label`](super::Label).
     pub const PORT_NAMES: &str = "PORT_NAMES";
     /// Every map that is pinned.
-    pub const PINNED: [&str; 25] = [
+    pub const PINNED: [&str; 32] = [
         PORTS,
         EGRESS,
         ATTACHMENTS,
@@ -102,6 +140,13 @@ pub mod names {
         NETWORKS,
         FLOOD_DUE,
         ANNOUNCE_DUE,
+        SITE_POLICIES,
+        ALLOWED,
+        REFUSED,
+        SOURCE_DUE,
+        NEWCOMER_DUE,
+        SAMPLE_DUE,
+        LIMITED,
         GATEWAYS,
         BINDINGS,
         FLOW_TRAFFIC,
@@ -144,6 +189,11 @@ pub mod traffic {
     pub const fn port(port: u32) -> u32 {
         MAX_SITES + MAX_NETWORKS + port
     }
+}
+
+/// Index of a site's counter of a limit.
+pub const fn limited(site: u32, limit: Limited) -> u32 {
+    site * Limited::ENTRIES + limit as u32
 }
 
 /// Indices of the counters that the agent writes, so that they outlive it.
@@ -200,6 +250,13 @@ pub const ROLE_SITE: u32 = 2;
 pub const UNKNOWN_FLOOD: u32 = 0;
 /// [`Network::unknown`]: frames to nobody known are dropped.
 pub const UNKNOWN_DROP: u32 = 1;
+
+/// [`Network::learn_in_datapath`]: while the agent is away.
+pub const LEARN_WHEN_AGENT_IS_DOWN: u32 = 0;
+/// [`Network::learn_in_datapath`]: at all times.
+pub const LEARN_ALWAYS: u32 = 1;
+/// [`Network::learn_in_datapath`]: never.
+pub const LEARN_NEVER: u32 = 2;
 
 /// [`Binding::state`]: learned from evidence.
 pub const STATE_LEARNED: u32 = 0;
@@ -299,10 +356,44 @@ shared! {
         pub hold_down_data_ns: u64,
         /// Hold-down for announcements, in nanoseconds.
         pub hold_down_announce_ns: u64,
+        /// One of the `LEARN_` constants.
+        pub learn_in_datapath: u32,
+        /// [`Policy::quarantine_moves`](crate::rule::Policy::quarantine_moves).
+        pub quarantine_moves: u32,
+        /// [`Policy::quarantine_window_ns`](crate::rule::Policy::quarantine_window_ns).
+        pub quarantine_window_ns: u64,
+        /// [`Policy::quarantine_ns`](crate::rule::Policy::quarantine_ns).
+        pub quarantine_ns: u64,
+        /// 1 for [`Policy::pin_mac`](crate::rule::Policy::pin_mac).
+        pub pin_mac: u32,
+        /// Zero.
+        pub reserved: u32,
         /// Time between two frames to unknown stations, in nanoseconds.
         pub flood_interval_ns: u64,
         /// How far a burst of them may run ahead, in nanoseconds.
         pub flood_burst_ns: u64,
+    }
+
+    /// What the datapath has to know of who may speak at a site. Written by the agent.
+    pub struct SitePolicy {
+        /// 1 where only addresses of [`names::ALLOWED`] may.
+        pub restricted: u32,
+    }
+
+    /// A prefix, or an address, at a site. Network byte order, for the trie compares from the left.
+    pub struct AllowKey {
+        /// The site's id.
+        pub site: [u8; 4],
+        /// The address.
+        pub address: Address,
+    }
+
+    /// An address that speaks at a site.
+    pub struct SourceKey {
+        /// The site's id.
+        pub site: u32,
+        /// The address.
+        pub address: Address,
     }
 
     /// An address of a network.
@@ -404,6 +495,22 @@ impl Leg {
             None
         } else {
             Some((self.tpid, self.vid))
+        }
+    }
+}
+
+impl AllowKey {
+    /// Bits of the site, which every prefix begins with.
+    pub const SITE_BITS: u32 = u32::BITS;
+    /// Bits of a whole key.
+    pub const BITS: u32 = 8 * size_of::<Self>() as u32;
+
+    /// The key of an address at a site.
+    #[inline(always)]
+    pub const fn new(site: u32, address: Address) -> Self {
+        Self {
+            site: site.to_be_bytes(),
+            address,
         }
     }
 }

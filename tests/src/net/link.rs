@@ -58,9 +58,6 @@ pub struct Link {
     pub xdp_program: Option<u32>,
     /// The bridge it is a port of.
     pub master: Option<u32>,
-    /// Frames that it should have sent and dropped. On a veth pair that includes those that XDP
-    /// redirected to it and for which the other end had no room (`veth_get_stats64`).
-    pub tx_dropped: u64,
 }
 
 impl Link {
@@ -75,7 +72,6 @@ impl Link {
             xdp: None,
             xdp_program: None,
             master: None,
-            tx_dropped: 0,
         };
         for attribute in &message.attributes {
             match attribute {
@@ -86,7 +82,6 @@ impl Link {
                 LinkAttribute::OperState(state) => link.running = *state == State::Up,
                 LinkAttribute::Controller(master) => link.master = Some(*master),
                 LinkAttribute::Promiscuity(count) => link.promiscuity = *count,
-                LinkAttribute::Stats64(counters) => link.tx_dropped = counters.tx_dropped,
                 LinkAttribute::Xdp(attributes) => {
                     link.xdp = attributes.iter().find_map(XdpMode::read);
                     link.xdp_program = attributes.iter().find_map(program_id);

@@ -29,7 +29,7 @@ impl Bench {
             ("sent by c0", stats.get("ports/c0/tx_packets")),
             (
                 "without room at the client",
-                self.lab.switch.link("c0")?.tx_dropped,
+                self.lab.switch.counters("c0")?.tx_dropped,
             ),
         ];
         ensure!(stats.faults().is_empty(), "{:?}, {way:?}", stats.faults());

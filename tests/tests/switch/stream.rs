@@ -26,8 +26,9 @@ const NUMBER: usize = size_of::<u64>();
 
 /// The figure with the switch, and raw frames instead of hosts at both its ends.
 pub struct Bench {
-    pub lab: Lab,
+    // First: it cleans up, and the lab's ports must still be there then.
     pub agent: Agent,
+    pub lab: Lab,
     pub vms: Vms,
     pub client: Capture,
 }

@@ -18,8 +18,9 @@ const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 77);
 
 /// Both ends of the switch, raw.
 struct Wires {
-    lab: Lab,
+    // First: it cleans up, and the lab's ports must still be there then.
     agent: Agent,
+    lab: Lab,
     client: (RawSender, RawReceiver),
     trunk: (RawSender, RawReceiver),
 }

@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 pub use switch_ebpf::xdp::count::{drop, received, sent, stray};
 use switch_ebpf::{
-    abi::{Counter, FlowTraffic},
+    abi::{Counter, FlowTraffic, Limited},
     xdp::{self, count::add},
 };
 
@@ -50,4 +50,13 @@ pub fn flow_down(slot: u32, length: usize) {
 #[inline(always)]
 pub fn counter(counter: Counter) {
     xdp::count::counter(counter as u32);
+}
+
+/// A limit on what reaches the agent has bitten a frame of a site.
+#[inline(always)]
+pub fn limited(site: u32, limit: Limited) {
+    if let Some(at) = maps::limited(site, limit) {
+        // SAFETY: `at` points to this CPU's element.
+        unsafe { add(at, 1) };
+    }
 }

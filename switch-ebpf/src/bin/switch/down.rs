@@ -12,7 +12,7 @@ use switch_ebpf::{
 };
 
 use crate::{
-    Ingress, Verdict, count, maps,
+    Ingress, Verdict, admit, count, learn, maps,
     miss::{self, Queued},
 };
 
@@ -41,14 +41,20 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
         address,
     };
     let Some(binding) = maps::binding(&key) else {
+        admit::newcomer(ingress, address)?;
         return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
     };
     let mut kind = KIND_QUEUED;
     if binding.site != attachment.site {
-        if !is_late(network, binding, attachment.site, evidence) {
-            return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
+        if is_late(network, binding, attachment.site, evidence) {
+            kind = KIND_QUEUED_LATE;
+        } else {
+            admit::known(ingress, address)?;
+            if !learn::is_ours(network, evidence) {
+                return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
+            }
+            learn::decide(ctx, ingress, network, &key, binding)?;
         }
-        kind = KIND_QUEUED_LATE;
     }
     // A straggler too: others from its site may be on their way from before the move.
     if binding.phase != PHASE_SETTLED

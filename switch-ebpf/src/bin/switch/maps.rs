@@ -2,16 +2,20 @@
 //! `switch_ebpf::abi`.
 
 use aya_ebpf::{
+    bindings::BPF_EXIST,
+    helpers::bpf_ktime_get_ns,
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie},
 };
 pub use switch_ebpf::xdp::maps::{redirect, traffic};
 use switch_ebpf::{
     abi::{
-        Attachment, AttachmentKey, Binding, BindingKey, DEFAULT_MAX_FLOWS, FlowTraffic, Gateway,
-        Label, Leg, MAX_GATEWAYS, MAX_NETWORKS, MAX_SITES, MISS_RING, Network,
+        self, AllowKey, Attachment, AttachmentKey, Binding, BindingKey, DEFAULT_MAX_FLOWS,
+        FlowTraffic, Gateway, Label, Leg, Limited, MAX_ALLOWED, MAX_GATEWAYS, MAX_NETWORKS,
+        MAX_SITES, MAX_SOURCES, MISS_RING, Network, SitePolicy, SourceKey,
     },
-    xdp::Shared,
+    limit::Limit,
+    xdp::{Shared, within},
 };
 
 #[map]
@@ -38,6 +42,21 @@ static RUNS: PerCpuArray<u64> = PerCpuArray::pinned(1, 0);
 static MISSES: RingBuf = RingBuf::pinned(MISS_RING, 0);
 #[map]
 static HEARTBEAT: Array<u64> = Array::pinned(1, 0);
+
+#[map]
+static SITE_POLICIES: Array<SitePolicy> = Array::pinned(MAX_SITES, 0);
+#[map]
+static ALLOWED: LpmTrie<AllowKey, u32> = LpmTrie::pinned(MAX_ALLOWED, 0);
+#[map]
+static REFUSED: LruHashMap<SourceKey, u64> = LruHashMap::pinned(MAX_SOURCES, 0);
+#[map]
+static SOURCE_DUE: LruHashMap<SourceKey, u64> = LruHashMap::pinned(MAX_SOURCES, 0);
+#[map]
+static NEWCOMER_DUE: Array<u64> = Array::pinned(MAX_SITES, 0);
+#[map]
+static SAMPLE_DUE: Array<u64> = Array::pinned(MAX_SITES, 0);
+#[map]
+static LIMITED: PerCpuArray<u64> = PerCpuArray::pinned(MAX_SITES * Limited::ENTRIES, 0);
 
 // The agent's own state. No program reads it; it stands here so that there is one list of maps.
 #[map]
@@ -84,6 +103,84 @@ pub fn announce_due(site: u32) -> Option<Shared> {
     ANNOUNCE_DUE
         .get_ptr_mut(site)
         .map(|at| unsafe { Shared::new(at) })
+}
+
+/// When the next newcomer's frame of a site is due.
+#[inline(always)]
+pub fn newcomer_due(site: u32) -> Option<Shared> {
+    // SAFETY: as above.
+    NEWCOMER_DUE
+        .get_ptr_mut(site)
+        .map(|at| unsafe { Shared::new(at) })
+}
+
+/// When the next sample of a site's unauthorised frames is due.
+#[inline(always)]
+pub fn sample_due(site: u32) -> Option<Shared> {
+    // SAFETY: as above.
+    SAMPLE_DUE
+        .get_ptr_mut(site)
+        .map(|at| unsafe { Shared::new(at) })
+}
+
+/// Whether one more frame of a newcomer is within its limit.
+#[inline(always)]
+pub fn source_within(key: &SourceKey, limit: Limit) -> bool {
+    match SOURCE_DUE.get_ptr_mut(key) {
+        // SAFETY: an aligned `u64`, which only `rate` writes. If the element is another's by now,
+        // that one's limit is off by a frame.
+        Some(due) => within(Some(unsafe { Shared::new(due) }), limit),
+        None => {
+            // SAFETY: a helper without arguments.
+            let due = unsafe { bpf_ktime_get_ns() }.saturating_add(limit.interval_ns);
+            // If there is no room, the newcomer has its first frame once more.
+            let _ = SOURCE_DUE.insert(key, &due, 0);
+            true
+        }
+    }
+}
+
+/// What the agent has said of a site.
+#[inline(always)]
+pub fn site_policy(site: u32) -> Option<&'static SitePolicy> {
+    SITE_POLICIES.get(site)
+}
+
+/// Whether an address is within the prefixes of a site.
+#[inline(always)]
+pub fn allows(key: &AllowKey) -> bool {
+    ALLOWED
+        .get(lpm_trie::Key::new(AllowKey::BITS, *key))
+        .is_some()
+}
+
+/// Until when an address is refused at a site; 0 if it is not.
+#[inline(always)]
+pub fn refused_until_ns(key: &SourceKey) -> u64 {
+    // SAFETY: a `u64`, which the agent replaces as a whole.
+    unsafe { REFUSED.get(key) }.copied().unwrap_or(0)
+}
+
+/// The counter of a site's limit on this CPU.
+#[inline(always)]
+pub fn limited(site: u32, limit: Limited) -> Option<*mut u64> {
+    LIMITED.get_ptr_mut(abi::limited(site, limit))
+}
+
+/// Marks a binding as moved at a time, if nobody else has meanwhile.
+#[inline(always)]
+pub fn claim_move(binding: &'static Binding, now_ns: u64) -> bool {
+    let before_ns = binding.moved_at_ns;
+    // SAFETY: an aligned `u64` in an element of the map, which programs change by this only.
+    let moved_at = unsafe { Shared::new((&raw const binding.moved_at_ns).cast_mut()) };
+    moved_at.replace(before_ns, now_ns)
+}
+
+/// Puts a binding in the place of the one there is.
+#[inline(always)]
+pub fn replace_binding(key: &BindingKey, binding: &Binding) {
+    // It fails only where the agent has just removed the binding, and then it is to stay so.
+    let _ = BINDINGS.insert(key, binding, BPF_EXIST.into());
 }
 
 /// Where an address is.

@@ -6,7 +6,10 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use switch_ebpf::{
-    abi::{ANNOUNCE_LIMIT, Counter, Drop, KIND_FLOOD, KIND_UNDECIDED, MISS_RING, MissHeader},
+    abi::{
+        ANNOUNCE_LIMIT, Counter, Drop, KIND_FLOOD, KIND_LEARNED, KIND_UNDECIDED, Limited,
+        MISS_RING, MissHeader,
+    },
     xdp::{Shared, within},
 };
 
@@ -45,6 +48,14 @@ fn header(ingress: &Ingress<'_>, kind: u32) -> MissHeader {
     }
 }
 
+/// Whether an agent says that it lives.
+#[inline(always)]
+pub fn agent_is_there() -> bool {
+    // SAFETY: a helper without arguments.
+    let now_ns = unsafe { bpf_ktime_get_ns() };
+    now_ns.saturating_sub(maps::heartbeat_ns()) < AGENT_IS_GONE_NS
+}
+
 /// Hands the agent a frame that the datapath cannot decide on.
 #[inline(always)]
 pub fn to_agent(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop> {
@@ -52,20 +63,40 @@ pub fn to_agent(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop> {
         count::counter(Counter::Misses);
         Ok(())
     } else {
-        Err(Drop::MissLost)
+        Err(lost(ingress))
     }
+}
+
+/// Leaves a record of what the datapath has learned by itself; `from` is where the address was bound.
+#[inline(always)]
+pub fn learned(ctx: &XdpContext, ingress: &Ingress<'_>, from: u32, slot: u32) {
+    let header = MissHeader {
+        number: u64::from(from),
+        slot,
+        ..header(ingress, KIND_LEARNED)
+    };
+    if !submit(ctx.ctx, &header, Shared::none()) {
+        count::counter(Counter::RecordsLost);
+    }
+}
+
+#[inline(always)]
+fn lost(ingress: &Ingress<'_>) -> Drop {
+    count::limited(ingress.attachment.site, Limited::MissLost);
+    Drop::MissLost
 }
 
 /// Hands the agent a RARP request or a learning packet, within the site's limit.
 #[inline(always)]
 pub fn announcement(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32) -> Result<(), Drop> {
     if !within(maps::announce_due(ingress.attachment.site), ANNOUNCE_LIMIT) {
+        count::limited(ingress.attachment.site, Limited::AnnounceRate);
         return Err(Drop::AnnounceRate);
     }
     if submit(ctx.ctx, &header(ingress, kind), Shared::none()) {
         Ok(())
     } else {
-        Err(Drop::MissLost)
+        Err(lost(ingress))
     }
 }
 
@@ -95,8 +126,7 @@ pub fn behind_others(
         slot,
         ..header(ingress, kind)
     };
-    let alive = header.time_ns.saturating_sub(maps::heartbeat_ns()) < AGENT_IS_GONE_NS;
-    if alive && submit(ctx.ctx, &header, queued) {
+    if agent_is_there() && submit(ctx.ctx, &header, queued) {
         count::counter(Counter::Queued);
         Queued::Taken
     } else {
