@@ -30,6 +30,7 @@ use std::{
 };
 
 use aya::maps::MapError;
+use aya_log::EbpfLogger;
 use futures::future::BoxFuture;
 use thiserror::Error;
 
@@ -116,6 +117,8 @@ pub struct Gateway {
     handle: Handle<Letter>,
     thread: thread::JoinHandle<Result<(), GatewayError>>,
     id: u32,
+    /// The rare words of the datapath.
+    words: Option<EbpfLogger<&'static dyn ::log::Log>>,
     /// What stands against a port that is there, and when it was last tried.
     trouble: Option<(String, Instant)>,
 }
@@ -175,8 +178,8 @@ impl Gateway {
         let notifier = notifier.map_err(GatewayError::Thread)?;
         warn_of_families(&config);
 
-        let programs = Programs::load(&GATEWAY, &pins, None)?;
-        let adopted = programs.adopted;
+        let mut programs = Programs::load(&GATEWAY, &pins, None)?;
+        let (adopted, words) = (programs.adopted, programs.words());
         let start = || {
             let log = Arc::<Log>::default();
             let mut announcer = Announcer {
@@ -217,6 +220,7 @@ impl Gateway {
                 handle,
                 thread,
                 id,
+                words,
                 trouble: None,
             };
             gateway.plug(&wanted)?;
@@ -327,8 +331,12 @@ impl Gateway {
         }
     }
 
-    /// Tries again where a port that is there could not be used.
-    pub fn retry(&mut self) {
+    /// Says what the datapath has to say, and tries again where a port that is there could not be
+    /// used.
+    pub fn look_after(&mut self) {
+        if let Some(words) = &mut self.words {
+            words.flush();
+        }
         if self
             .trouble
             .as_ref()
