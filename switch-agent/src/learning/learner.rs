@@ -98,10 +98,6 @@ impl Learner {
         let mut idle_turns = 0;
         loop {
             let before_ns = now_ns()?;
-            if before_ns >= next_beat_ns {
-                self.beat()?;
-                next_beat_ns = before_ns + HEARTBEAT_NS;
-            }
             let eager = self.flows.is_handing_over();
             let timeout = match (eager, idle_turns < EAGER_TURNS) {
                 (true, true) => PollTimeout::ZERO,
@@ -113,6 +109,13 @@ impl Learner {
                 what: "wait for misses",
                 source,
             })?;
+            // Now, and not before the wait, in which a busy machine may have kept us long: behind an
+            // agent that seems dead, no frame queues up in a handover that is about to begin.
+            let woken_ns = now_ns()?;
+            if woken_ns >= next_beat_ns {
+                self.beat()?;
+                next_beat_ns = woken_ns + HEARTBEAT_NS;
+            }
             // The kernel calls the ring readable as soon as a record has its place in it.
             let read_to_ns = if readable { self.read()? } else { before_ns };
             self.flush()?;

@@ -19,6 +19,7 @@ mod ops;
 mod order;
 mod policy;
 mod ports;
+mod privileges;
 mod stats;
 mod stream;
 mod tags;

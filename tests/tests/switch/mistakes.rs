@@ -1,15 +1,10 @@
 //! Bad input gets a clear line and a status, and changes nothing.
 
 use std::{
-    fs::{self, File},
-    io,
-    os::{
-        fd::AsRawFd,
-        unix::{fs::symlink, process::CommandExt},
-    },
+    fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Output,
-    ptr,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -27,7 +22,7 @@ use crate::{
 };
 
 /// One line that has all of these words in it.
-fn one_line(said: &str, words: &[&str]) -> Result<()> {
+pub fn one_line(said: &str, words: &[&str]) -> Result<()> {
     ensure!(said.lines().count() == 1, "not one line:\n{said}");
     for word in words {
         ensure!(said.contains(word), "no {word:?} in:\n{said}");
@@ -60,7 +55,8 @@ fn refused(lab: &Lab, options: &[&str], status: i32, words: &[&str]) -> Result<(
     Ok(())
 }
 
-fn output_of(output: &Output) -> (Option<i32>, String) {
+/// A command's status, and what it said on stderr.
+pub fn output_of(output: &Output) -> (Option<i32>, String) {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     (output.status.code(), said)
 }
@@ -261,105 +257,6 @@ fn the_socket_of_another_instance() -> Result<()> {
         &said,
         &[&mine, &format!("the request is for instance {other}")],
     )
-}
-
-#[test]
-fn a_user_without_the_privileges() -> Result<()> {
-    // linux/capability.h
-    const CAPABILITIES: [(libc::c_ulong, &str); 3] = [
-        (12, "CAP_NET_ADMIN"),
-        (13, "CAP_NET_RAW"),
-        (21, "CAP_SYS_ADMIN"),
-    ];
-    let lab = Lab::fig1()?;
-    let before = both(&lab)?;
-    for (number, name) in CAPABILITIES {
-        for verb in ["run", "check"] {
-            let instance = agent::instance();
-            let mut command = lab.switch.command(agent::binary()?);
-            command
-                .args(["--instance", &instance, verb])
-                .args(&RUN[1..]);
-            let drop = move || {
-                // SAFETY: the call takes numbers only.
-                match unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0) } {
-                    0 => Ok(()),
-                    _ => Err(io::Error::last_os_error()),
-                }
-            };
-            // SAFETY: between fork and exec the closure makes one system call.
-            unsafe { command.pre_exec(drop) };
-            let (status, said) = output_of(&command.output()?);
-            ensure!(status == Some(1), "{said}");
-            one_line(&said, &[&format!("needs the capability {name}"), "sudo"])?;
-            assert_eq!(left_by(&instance), [] as [&str; 0]);
-        }
-    }
-    assert_eq!(both(&lab)?, before);
-    Ok(())
-}
-
-#[test]
-fn a_user_who_is_not_root() -> Result<()> {
-    const NOBODY: libc::uid_t = 65_534;
-    let (lab, _vm, agent) = start(&[])?;
-    let before = both(&lab)?;
-    // By its descriptor: the directories on the way to it may be closed to that user.
-    let binary = File::open(agent::binary()?)?;
-    let ask = |instance: &str, arguments: &[&str]| -> Result<_> {
-        let program = format!("/proc/self/fd/{}", binary.as_raw_fd());
-        let mut command = lab.switch.command(program);
-        command.args(["--instance", instance]).args(arguments);
-        let become_nobody = || {
-            // SAFETY: the calls take numbers, and no groups at all.
-            let results = unsafe {
-                [
-                    libc::setgroups(0, ptr::null()),
-                    libc::setgid(NOBODY),
-                    libc::setuid(NOBODY),
-                ]
-            };
-            match results {
-                [0, 0, 0] => Ok(()),
-                _ => Err(io::Error::last_os_error()),
-            }
-        };
-        // SAFETY: between fork and exec the closure makes three system calls.
-        unsafe { command.pre_exec(become_nobody) };
-        Ok(output_of(&command.output()?))
-    };
-    let (own, other) = (agent.instance(), agent::instance());
-    for (instance, arguments, words) in [
-        (
-            other.as_str(),
-            &RUN[..],
-            &["cannot make the control socket", "runs as root"][..],
-        ),
-        (
-            &other,
-            &[&["check"], &RUN[1..]].concat(),
-            &["CAP_NET_ADMIN", "sudo"],
-        ),
-        (
-            &other,
-            &["detach"],
-            &["cannot make the control socket", "runs as root"],
-        ),
-        (own, &["flows"], &["may not talk to instance", "sudo"]),
-        (
-            own,
-            &["unbind", "10.0.0.13"],
-            &["may not talk to instance", "sudo"],
-        ),
-    ] {
-        let (status, said) = ask(instance, arguments)?;
-        ensure!(status == Some(1), "{arguments:?}: {said}");
-        one_line(&said, words)?;
-        // Each cause is named once.
-        ensure!(said.matches("denied").count() <= 1, "{said}");
-    }
-    assert_eq!(both(&lab)?, before);
-    Ok(())
 }
 
 #[test]
