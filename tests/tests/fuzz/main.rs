@@ -10,9 +10,16 @@
 //! |---|---|
 //! | [`campaign`] | rounds, seeds, and for how long |
 //! | [`frames`], [`mutate`] | frames, and what a hostile wire makes of them |
+//! | [`leg`], [`oracle`] | attachments, and what may become of a frame between them |
+//! | [`stats`] | what an instance counts |
+//! | [`switch`] | the switch |
 //! | [`reading`] | reading frames, against etherparse; splitting records |
 
 mod campaign;
 mod frames;
+mod leg;
 mod mutate;
+mod oracle;
 mod reading;
+mod stats;
+mod switch;
