@@ -152,9 +152,12 @@ pub enum Verdict {
 /// The datapath asks this by itself, so that late frames cost no miss.
 #[inline(always)]
 pub fn is_late(binding: &Binding, site: u32, hold_down_ns: u64, now_ns: u64) -> bool {
-    binding.state != STATE_QUARANTINED
-        && binding.previous_site == site
-        && now_ns.saturating_sub(binding.moved_at_ns) < hold_down_ns
+    binding.state != STATE_QUARANTINED && has_left(binding, site, hold_down_ns, now_ns)
+}
+
+#[inline(always)]
+fn has_left(binding: &Binding, site: u32, hold_down_ns: u64, now_ns: u64) -> bool {
+    binding.previous_site == site && now_ns.saturating_sub(binding.moved_at_ns) < hold_down_ns
 }
 
 /// The rule. `now_ns` is the time on the clock that the binding's times are of.
@@ -172,16 +175,16 @@ pub fn judge(binding: Option<&Binding>, claim: &Claim, policy: &Policy, now_ns: 
     if binding.site == claim.site {
         return Verdict::Refresh;
     }
+    let over = is_quarantine_over(binding, policy, now_ns);
+    if binding.state == STATE_QUARANTINED && !over {
+        return Verdict::Refuse(Refusal::Quarantined);
+    }
     let hold_down_ns = policy.hold_down_ns(claim.evidence);
-    if is_late(binding, claim.site, hold_down_ns, now_ns) {
+    if has_left(binding, claim.site, hold_down_ns, now_ns) {
         return Verdict::Late;
     }
     if binding.state == STATE_STATIC {
         return Verdict::Refuse(Refusal::Pinned);
-    }
-    let over = is_quarantine_over(binding, policy, now_ns);
-    if binding.state == STATE_QUARANTINED && !over {
-        return Verdict::Refuse(Refusal::Quarantined);
     }
     if policy.pin_mac && binding.mac != [0; 6] && binding.mac != claim.mac {
         return Verdict::Refuse(Refusal::OtherMac);

@@ -147,6 +147,19 @@ fn a_quarantined_binding_has_no_stragglers() {
 }
 
 #[test]
+fn a_quarantine_that_ends_within_the_hold_down_leaves_stragglers() {
+    let short = Policy {
+        quarantine_ns: S,
+        ..DEFAULTS
+    };
+    let after = moved(&created(1, 0, S, MAC), 2, &DEFAULTS, 10 * S, MAC);
+    let held = rule::quarantined(&after, 10 * S);
+    let verdict = |site| judge(Some(&held), site, Evidence::Data, true, &short, 12 * S);
+    assert_eq!(verdict(1), Verdict::Late);
+    assert_eq!(verdict(3), Verdict::Move);
+}
+
+#[test]
 fn a_quarantined_binding_is_held_until_it_is_released() {
     let held = quarantined(&created(1, 0, S, MAC));
     assert_eq!((held.site, held.state), (1, STATE_QUARANTINED));
