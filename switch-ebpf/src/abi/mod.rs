@@ -305,8 +305,8 @@ shared! {
         pub created_at_ns: u64,
         /// The MAC that the last evidence came from, zero if there was none.
         pub mac: [u8; 6],
-        /// Zero.
-        pub reserved: [u8; 2],
+        /// The site it was at before `previous_site`, plus 1; 0 for none.
+        pub earlier_site: u16,
     }
 
     /// A gateway that signs its learning packets. Written by the agent.
