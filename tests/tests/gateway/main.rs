@@ -19,6 +19,7 @@ mod rarp;
 mod signing;
 mod snoop;
 mod storm;
+mod system;
 mod told;
 mod usage;
 
