@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result};
 use nix::{
     errno::Errno,
-    sys::socket::{MsgFlags, recv},
+    sys::socket::{MsgFlags, recv, setsockopt, sockopt::RcvBufForce},
 };
 
 use super::udp::is_timeout;
@@ -58,6 +58,8 @@ impl Responder {
     /// When the socket cannot be opened.
     pub fn start(at: &Endpoint, answer_to: SocketAddr) -> Result<Self> {
         let socket = at.udp()?;
+        // Room for what arrives in a pause, so that all of it is counted.
+        setsockopt(&socket, RcvBufForce, &(16 << 20)).context("enlarge the receive buffer")?;
         socket
             .set_read_timeout(Some(TICK))
             .context("set a read timeout")?;

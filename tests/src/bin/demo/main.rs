@@ -130,6 +130,8 @@ fn demo(args: &Args, screen: &mut Screen) -> Result<bool> {
     }
     table::show(&outcomes, screen)?;
     let svg = sheet.draw(&outcomes)?;
-    screen.note(format_args!("The moves as timelines: {}", svg.display()))?;
+    let here = env::current_dir().context("find the working directory")?;
+    let shown = svg.strip_prefix(here).unwrap_or(&svg).display();
+    screen.note(format_args!("The moves as timelines: {shown}"))?;
     table::verdict(&outcomes, screen)
 }
