@@ -95,15 +95,16 @@ fn a_hold_down_outlives_the_agent() -> Result<()> {
 }
 
 #[test]
-fn a_move_without_an_agent_is_learned_by_the_next_one() -> Result<()> {
-    let mut bench = Bench::start(&[])?;
+fn a_move_that_the_datapath_may_not_make_waits_for_the_next_agent() -> Result<()> {
+    let options = [&RUN[..], &["--learn-in-datapath", "never"]].concat();
+    let mut bench = Bench::start(&options[RUN.len()..])?;
     bench.speak(V4, 1)?;
     bench.agent.kill9()?;
     // All of these wait, also those of an address that nobody knows.
     bench
         .vms
         .send(Pace::Flood, 1000, &[(V4, 2), (crate::V6, 1)])?;
-    bench.agent = restart(bench.agent, &RUN)?;
+    bench.agent = restart(bench.agent, &options)?;
     bench.client.wait_for(bench.vms.sent(), SOON)?;
     bench.wait_site(V4, "dc2")?;
     let told = events(&bench.agent)?;

@@ -127,9 +127,11 @@ fn an_address_that_moves_too_often_is_held_until_it_is_released() -> Result<()> 
         bench.wait_site(V4, &format!("dc{site}"))?;
     }
     bench.vms.send(Pace::Flood, 3, &[(V4, 2)])?;
-    let refused = || stats(&bench.agent).map(|stats| stats.get("refused/quarantined"));
+    // By the agent, and soon by the datapath.
     poll_until(SOON, "three refusals", || {
-        (refused().ok()? == 3).then_some(())
+        let stats = stats(&bench.agent).ok()?;
+        let refused = stats.get("refused/quarantined") + stats.get("drops/refused");
+        (refused == 3).then_some(())
     })?;
     let held = flow(&bench.agent, "10.0.0.13")?.context("no flow")?;
     assert_eq!(
