@@ -6,7 +6,7 @@ use aya::maps::{MapData, RingBuf};
 use nix::poll::PollTimeout;
 use switch_ebpf::{
     abi::{
-        KIND_FLOOD, KIND_LEARNED, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
+        KIND_FLOOD, KIND_HELD, KIND_LEARNING, KIND_MOVED, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
         MissHeader,
     },
     frame::Frame,
@@ -179,7 +179,7 @@ impl Learner {
                 }
                 Ok(())
             }
-            KIND_LEARNED => self.take_over(header, bytes, &frame),
+            KIND_MOVED | KIND_HELD => self.take_over(header, bytes, &frame),
             KIND_RARP => self.rarp(header, &frame),
             KIND_LEARNING => self.learning_packet(header, bytes, &frame),
             _ => self.decide(header, bytes, &frame),

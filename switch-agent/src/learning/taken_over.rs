@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use switch_ebpf::{
-    abi::{BindingKey, MissHeader, STATE_QUARANTINED},
+    abi::{BindingKey, KIND_HELD, MissHeader, STATE_QUARANTINED},
     frame::{Evidence, Frame, Origin},
 };
 
@@ -57,19 +57,16 @@ impl Learner {
             network: header.network,
             address,
         };
-        let binding = self.flows.get(&key)?;
-        let held = binding.is_some_and(|binding| {
-            binding.state == STATE_QUARANTINED && binding.site != header.site
-        });
-        if let (Some(binding), true) = (binding, held) {
-            self.quarantines.add(&binding, self.policy.quarantine_ns);
+        let kind = if header.kind == KIND_HELD {
+            // The operator may have released it, or it may have ended.
+            let binding = self.flows.get(&key)?;
+            if let Some(held) = binding.filter(|binding| binding.state == STATE_QUARANTINED) {
+                self.quarantines.add(&held, self.policy.quarantine_ns);
+            }
+            EventKind::Quarantined
         } else {
             self.flows
                 .moved_by_datapath(header, &key, from, frame.source);
-        }
-        let kind = if held {
-            EventKind::Quarantined
-        } else {
             EventKind::Moved
         };
         let evidence = Some(Evidence::Data.into());

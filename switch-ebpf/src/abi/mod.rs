@@ -9,7 +9,7 @@ mod miss;
 
 pub use counters::{Counter, Drop, Limited};
 pub use miss::{
-    KIND_FLOOD, KIND_LEARNED, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
+    KIND_FLOOD, KIND_HELD, KIND_LEARNING, KIND_MOVED, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
     KIND_UNDECIDED, MissHeader,
 };
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};

@@ -4,8 +4,8 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use switch_ebpf::{
     abi::{
-        Binding, BindingKey, Counter, Drop, LEARN_ALWAYS, LEARN_NEVER, LEFT_UNKNOWN, Network,
-        PHASE_SETTLED,
+        Binding, BindingKey, Counter, Drop, KIND_HELD, KIND_MOVED, LEARN_ALWAYS, LEARN_NEVER,
+        LEFT_UNKNOWN, Network, PHASE_SETTLED,
     },
     frame::Evidence,
     rule::{self, Claim, Learn, Policy, Verdict},
@@ -53,13 +53,13 @@ pub fn decide(
             let after = rule::moved(binding, &claim, &policy, now_ns);
             write(key, &after);
             count::counter(Counter::Moves);
-            miss::learned(ctx, ingress, binding.site, binding.slot);
+            miss::learned(ctx, ingress, KIND_MOVED, binding);
             Ok(())
         }
         Verdict::Quarantine => {
             if maps::claim_move(binding, binding.moved_at_ns.wrapping_add(1)) {
                 write(key, &rule::quarantined(binding, now_ns));
-                miss::learned(ctx, ingress, binding.site, binding.slot);
+                miss::learned(ctx, ingress, KIND_HELD, binding);
             }
             Err(Drop::Refused)
         }
