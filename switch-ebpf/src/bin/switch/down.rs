@@ -52,7 +52,7 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
             kind = KIND_QUEUED_LATE;
         } else {
             let admitted = admit::known(ingress, address)?;
-            if admitted == Admitted::Sample || !learn::is_ours(network, evidence) {
+            if admitted == Admitted::Sample || !learn::is_ours(network, binding, evidence) {
                 return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
             }
             learn::decide(ctx, ingress, network, &key, binding)?;
