@@ -15,3 +15,4 @@ mod always;
 mod at_once;
 mod bench;
 mod options;
+mod storm;
