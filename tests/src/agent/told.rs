@@ -1,11 +1,45 @@
 //! What a switch tells of itself, as its command line does in JSON.
 
-use anyhow::{Context, Result};
-use serde_json::Value;
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
+};
 
-use super::{Agent, Stats};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use super::{Agent, CLI_PATIENCE, Stats};
 
 impl Agent {
+    /// Asks the running process for its `stats` or `flows` at the control socket, as the command
+    /// line does, but without a process for each question. Gives what the answers hold.
+    ///
+    /// # Errors
+    /// When it does not run, or does not answer.
+    pub fn ask(&self, request: &str) -> Result<Vec<Value>> {
+        let path = format!("/run/switch-agent/{}.sock", self.instance());
+        let mut socket =
+            UnixStream::connect(&path).with_context(|| format!("connect to {path}"))?;
+        socket.set_read_timeout(Some(CLI_PATIENCE))?;
+        writeln!(
+            socket,
+            "{}",
+            json!({"instance": self.instance(), "request": request})
+        )?;
+        let mut answers = Vec::new();
+        let mut done = false;
+        for line in BufReader::new(socket).lines() {
+            let answer: Value = serde_json::from_str(&line?).context("read an answer")?;
+            match answer["response"].as_str() {
+                Some("done") => done = true,
+                Some(field @ ("stats" | "flow")) => answers.push(answer[field].clone()),
+                _ => bail!("asked for {request}, the answer is {answer}"),
+            }
+        }
+        ensure!(done, "the answer to {request} was cut off");
+        Ok(answers)
+    }
+
     /// The counters.
     ///
     /// # Errors
