@@ -6,7 +6,7 @@ use aya::maps::{MapData, RingBuf};
 use nix::poll::PollTimeout;
 use switch_ebpf::{
     abi::{
-        KIND_FLOOD, KIND_LEARNED, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
+        KIND_FLOOD, KIND_HELD, KIND_LEARNING, KIND_MOVED, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
         MissHeader,
     },
     frame::Frame,
@@ -15,7 +15,7 @@ use switch_ebpf::{
 
 use super::{
     LearnError, Mail, Record, Trust, flow_table::FlowTable, idle::Idle, outbox::Outbox, policy,
-    quarantine::Quarantines, refusals::Refusals, taken_over::Records,
+    quarantine::Quarantines, refusals::Refusals,
 };
 use crate::{
     api::{Event, EventKind, Evidence},
@@ -42,7 +42,6 @@ pub struct Learner {
     pub(super) outbox: Outbox,
     pub(super) idle: Option<Idle>,
     pub(super) quarantines: Quarantines,
-    pub(super) records: Records,
     pub(super) max_flows_per_site: Option<u32>,
     pub(super) trust: Trust,
     pub(super) move_together: MoveTogether,
@@ -71,7 +70,6 @@ impl Learner {
             refusals: Refusals::default(),
             idle: config.idle_timeout.map(Idle::new),
             quarantines: Quarantines::default(),
-            records: Records::default(),
             max_flows_per_site: config.max_flows_per_site,
             trust,
             move_together: config.move_together,
@@ -182,7 +180,7 @@ impl Learner {
                 }
                 Ok(())
             }
-            KIND_LEARNED => self.take_over(header, bytes, &frame),
+            KIND_MOVED | KIND_HELD => self.take_over(header, bytes, &frame),
             KIND_RARP => self.rarp(header, &frame),
             KIND_LEARNING => self.learning_packet(header, bytes, &frame),
             _ => self.decide(header, bytes, &frame),

@@ -12,7 +12,7 @@ pub mod names;
 pub use counters::{Counter, Drop, Limited};
 pub use limits::{ANNOUNCE_LIMIT, NEWCOMER_LIMIT, REFUSED_NS, SOURCE_LIMIT, UNAUTHORISED_SAMPLE};
 pub use miss::{
-    KIND_FLOOD, KIND_LEARNED, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
+    KIND_FLOOD, KIND_HELD, KIND_LEARNING, KIND_MOVED, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
     KIND_UNDECIDED, MissHeader,
 };
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
@@ -147,6 +147,9 @@ pub const PHASE_HANDOVER: u32 = 1;
 
 /// [`Binding::left`]: frames are on their way that nobody has counted, so all others must queue up.
 pub const LEFT_UNKNOWN: u64 = u64::MAX;
+/// [`Binding::left`]: from here on, the number of the CPU which is about to put another binding in
+/// the place of this one. Nobody else may meanwhile.
+pub const LEFT_CLAIMED: u64 = 1 << 63;
 
 shared! {
     /// What the maps are made for. Written by the agent once, when they are whole.
@@ -291,7 +294,7 @@ shared! {
         /// [`PHASE_SETTLED`] or [`PHASE_HANDOVER`].
         pub phase: u32,
         /// In a handover: how many frames of the slot's queue have left the agent, or
-        /// [`LEFT_UNKNOWN`].
+        /// [`LEFT_UNKNOWN`]. While the datapath moves it: [`LEFT_CLAIMED`] and more.
         pub left: u64,
         /// The place of its counters.
         pub slot: u32,
@@ -371,6 +374,14 @@ impl Leg {
         } else {
             Some((self.tpid, self.vid))
         }
+    }
+}
+
+impl Binding {
+    /// Whether a CPU is about to put another in the place of this one, or has.
+    #[inline(always)]
+    pub const fn is_claimed(left: u64) -> bool {
+        left >= LEFT_CLAIMED && left != LEFT_UNKNOWN
     }
 }
 

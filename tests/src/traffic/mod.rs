@@ -1,5 +1,6 @@
 //! Real traffic between real sockets, and what became of it.
 
+pub mod numbered;
 pub mod report;
 pub mod responder;
 pub mod tcp;

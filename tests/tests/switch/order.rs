@@ -14,7 +14,7 @@ use lab::poll_until;
 use nix::sys::signal::Signal;
 
 use crate::{
-    LATER, SOON, V4, V6, stats,
+    LATER, SOON, V4, V6,
     stream::{Bench, Pace, Sender},
 };
 
@@ -25,7 +25,7 @@ impl Bench {
     /// counters say so.
     fn judge(mut self) -> Result<()> {
         let settled = self.settle();
-        let stats = stats(&self.agent)?;
+        let stats = self.agent.stats()?;
         // Where frames are lost, if they are: before, in or behind the switch.
         let way = [
             ("sent", self.vms.sent() as u64),
@@ -47,13 +47,13 @@ impl Bench {
     fn settle(&mut self) -> Result<()> {
         self.client.wait_for(self.vms.sent(), LATER)?;
         let sender = self.vms.last().context("nothing was sent")?;
-        let mut misses = stats(&self.agent)?.get("misses");
+        let mut misses = self.agent.stats()?.get("misses");
         poll_until(SOON, "the datapath to forward by itself", || {
             let mut step = || {
                 self.vms.send(Pace::Flood, 1, &[sender])?;
                 self.client.wait_for(self.vms.sent(), SOON)?;
                 let before = misses;
-                misses = stats(&self.agent)?.get("misses");
+                misses = self.agent.stats()?.get("misses");
                 anyhow::Ok(misses == before)
             };
             match step() {
@@ -117,7 +117,8 @@ fn a_hundred_thousand_frames_among_those_of_twenty_others() -> Result<()> {
 
 #[test]
 fn frames_that_wait_for_a_stopped_agent_leave_first() -> Result<()> {
-    let mut bench = Bench::start(&[])?;
+    // Or the datapath would go on by itself after a second, past those that wait.
+    let mut bench = Bench::start(&["--learn-in-datapath", "never"])?;
     for vlan in [1, 2] {
         bench.agent.signal(Signal::SIGSTOP)?;
         bench.vms.send(Pace::Flood, 20_000, &[(V4, vlan)])?;
@@ -174,7 +175,7 @@ fn an_address_that_moves_a_hundred_times_keeps_its_order() -> Result<()> {
             bench.vms.send(Pace::Steady, 40 * round, &[(V4, vlan)])?;
         }
     }
-    let moves = stats(&bench.agent)?.get("moves");
+    let moves = bench.agent.stats()?.get("moves");
     ensure!(moves > 10, "it moved {moves} times only");
     bench.judge()
 }

@@ -12,7 +12,9 @@ use switch_ebpf::{
 };
 
 use crate::{
-    Ingress, Verdict, admit, count, learn, maps,
+    Ingress, Verdict,
+    admit::{self, Admitted},
+    count, learn, maps,
     miss::{self, Queued},
 };
 
@@ -49,8 +51,8 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
         if is_late(network, binding, attachment.site, evidence) {
             kind = KIND_QUEUED_LATE;
         } else {
-            admit::known(ingress, address)?;
-            if !learn::is_ours(network, evidence) {
+            let admitted = admit::known(ingress, address)?;
+            if admitted == Admitted::Sample || !learn::is_ours(network, binding, evidence) {
                 return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
             }
             learn::decide(ctx, ingress, network, &key, binding)?;
