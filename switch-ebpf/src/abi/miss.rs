@@ -17,6 +17,10 @@ pub const KIND_LEARNED: u32 = 7;
 /// [`MissHeader::kind`]: as [`KIND_QUEUED`], but from the site that the address has just left.
 pub const KIND_QUEUED_LATE: u32 = 6;
 
+/// [`MissHeader::kind`]: an ARP reply or solicited neighbour advertisement from a site to the port's
+/// own MAC. The host has it too.
+pub const KIND_ANSWER: u32 = 8;
+
 /// What the datapath knows of a frame that it hands to the agent.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]

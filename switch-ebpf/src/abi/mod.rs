@@ -9,7 +9,7 @@ mod miss;
 
 pub use counters::{Counter, Drop, Limited};
 pub use miss::{
-    KIND_FLOOD, KIND_LEARNED, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
+    KIND_ANSWER, KIND_FLOOD, KIND_LEARNED, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
     KIND_UNDECIDED, MissHeader,
 };
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
@@ -28,7 +28,7 @@ pub const MAX_SITES: u32 = 1024;
 pub const MAX_NETWORKS: u32 = 256;
 /// The most gateways that a switch takes signed learning packets from.
 pub const MAX_GATEWAYS: u32 = 1024;
-/// RARP requests and learning packets from one site: 20 000 a second, and 10 000 at once, which is
+/// RARP requests, learning packets and answers to the agent's questions from one site: 20 000 a second, and 10 000 at once, which is
 /// what the evacuation of a large host takes.
 pub const ANNOUNCE_LIMIT: Limit = Limit {
     interval_ns: 50_000,
@@ -206,6 +206,10 @@ pub mod agent {
     pub const UNDELIVERED: u32 = 2;
     /// Late frames that went through the agent.
     pub const LATE: u32 = 3;
+    /// Moves after which the address still answered at the old site.
+    pub const CONFLICTS: u32 = 4;
+    /// Moves that nobody was asked about, because too many questions were open.
+    pub const UNCONFIRMED: u32 = 5;
     /// The first of the refusals, in the order of [`Refusal::ALL`](crate::rule::Refusal::ALL).
     pub const REFUSED: u32 = 16;
     /// How many there are.
