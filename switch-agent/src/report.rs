@@ -147,6 +147,8 @@ pub fn stats(tables: &Tables) -> Result<Stats, MapError> {
         moves: tables.agent(agent::MOVES)? + tables.counter(Counter::Moves)?,
         moves_in_datapath: tables.counter(Counter::Moves)?,
         created: tables.agent(agent::CREATED)?,
+        conflicts: tables.agent(agent::CONFLICTS)?,
+        unconfirmed: tables.agent(agent::UNCONFIRMED)?,
         refused,
         drops,
         late: tables.counter(Counter::Late)? + tables.agent(agent::LATE)?,

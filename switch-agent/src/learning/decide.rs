@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Evidence as it reached the agent.
-pub(super) struct Claim {
+pub(super) struct Claim<'a> {
     /// Whose address.
     pub key: BindingKey,
     /// From which site.
@@ -30,9 +30,13 @@ pub(super) struct Claim {
     pub mac: [u8; 6],
     /// When it came in, `CLOCK_MONOTONIC` in nanoseconds.
     pub time_ns: u64,
+    /// Whether a gateway vouches for it.
+    pub signed: bool,
+    /// The frame that brought it.
+    pub frame: &'a [u8],
 }
 
-impl Claim {
+impl Claim<'_> {
     /// Who speaks, as the datapath knows it.
     fn source(&self) -> SourceKey {
         SourceKey {
@@ -76,12 +80,14 @@ impl Learner {
             evidence,
             mac: frame.source,
             time_ns: header.time_ns,
+            signed: false,
+            frame: bytes,
         };
         match self.learn(&claim)? {
             Outcome::Bound(slot) => {
                 self.deliver(header, bytes, frame, Some(slot));
                 if evidence == Evidence::Announce && self.move_together == MoveTogether::Always {
-                    self.learn_all_of(header, frame.source)?;
+                    self.learn_all_of(&claim)?;
                 }
             }
             Outcome::Late => {
@@ -98,7 +104,7 @@ impl Learner {
     }
 
     /// Does what the rule says of a claim.
-    pub(super) fn learn(&mut self, claim: &Claim) -> Result<Outcome, LearnError> {
+    pub(super) fn learn(&mut self, claim: &Claim<'_>) -> Result<Outcome, LearnError> {
         let Claim { key, site, mac, .. } = *claim;
         let now_ns = now_ns()?;
         let binding = self.flows.get(&key)?;
@@ -136,6 +142,7 @@ impl Learner {
                 self.flows.relocate(&key, after)?;
                 let gap_ns = last_ns.map(|last_ns| claim.time_ns.saturating_sub(last_ns));
                 self.tell_learned(EventKind::Moved, claim, Some(before.site), gap_ns)?;
+                self.question(claim, before.site, before.mac)?;
                 Ok(Outcome::Bound(before.slot))
             }
             (Verdict::Refresh, Some(binding)) => Ok(Outcome::Bound(binding.slot)),
@@ -162,7 +169,11 @@ impl Learner {
     }
 
     /// Counts evidence that is not believed, and tells of it once in a while.
-    pub(super) fn refuse(&mut self, claim: &Claim, why: Refusal) -> Result<Outcome, LearnError> {
+    pub(super) fn refuse(
+        &mut self,
+        claim: &Claim<'_>,
+        why: Refusal,
+    ) -> Result<Outcome, LearnError> {
         self.flows
             .tables
             .add_agent(agent::REFUSED + why as u32, 1)?;
@@ -183,7 +194,7 @@ impl Learner {
     fn tell_learned(
         &self,
         kind: EventKind,
-        claim: &Claim,
+        claim: &Claim<'_>,
         from: Option<u32>,
         gap_ns: Option<u64>,
     ) -> Result<(), LearnError> {

@@ -184,6 +184,11 @@ impl FlowTable {
         Ok(!writes.is_empty())
     }
 
+    /// The MAC of a slot's binding, as the agent knows it: zero if nobody was heard.
+    pub fn mac_of(&self, slot: u32) -> [u8; 6] {
+        self.slots.owner(slot).map_or([0; 6], |owner| owner.mac)
+    }
+
     /// The binding that has a slot.
     pub fn at(&self, slot: u32) -> Result<Option<(BindingKey, Binding)>, MapError> {
         let Some(Owner { key, .. }) = self.slots.owner(slot) else {

@@ -6,20 +6,20 @@ use aya::maps::{MapData, RingBuf};
 use nix::poll::PollTimeout;
 use switch_ebpf::{
     abi::{
-        KIND_FLOOD, KIND_LEARNED, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
-        MissHeader,
+        KIND_ANSWER, KIND_FLOOD, KIND_LEARNED, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE,
+        KIND_RARP, MissHeader,
     },
     frame::Frame,
     rule::Policy,
 };
 
 use super::{
-    LearnError, Mail, Record, Trust, flow_table::FlowTable, idle::Idle, outbox::Outbox, policy,
-    quarantine::Quarantines, refusals::Refusals, taken_over::Records,
+    LearnError, Mail, Record, Trust, confirm::Questions, flow_table::FlowTable, idle::Idle,
+    outbox::Outbox, policy, quarantine::Quarantines, refusals::Refusals, taken_over::Records,
 };
 use crate::{
     api::{Event, EventKind, Evidence},
-    config::{Config, MoveTogether},
+    config::{Config, Confirm, MoveTogether, OnConflict},
     datapath::{Tables, Topology},
     types::NetworkName,
     worker::{self, Inbox},
@@ -43,6 +43,9 @@ pub struct Learner {
     pub(super) idle: Option<Idle>,
     pub(super) quarantines: Quarantines,
     pub(super) records: Records,
+    pub(super) questions: Questions,
+    pub(super) confirm: Confirm,
+    pub(super) on_conflict: OnConflict,
     pub(super) max_flows_per_site: Option<u32>,
     pub(super) trust: Trust,
     pub(super) move_together: MoveTogether,
@@ -72,6 +75,9 @@ impl Learner {
             idle: config.idle_timeout.map(Idle::new),
             quarantines: Quarantines::default(),
             records: Records::default(),
+            questions: Questions::default(),
+            confirm: config.confirm,
+            on_conflict: config.on_conflict,
             max_flows_per_site: config.max_flows_per_site,
             trust,
             move_together: config.move_together,
@@ -115,6 +121,7 @@ impl Learner {
             })?;
             // The kernel calls the ring readable as soon as a record has its place in it.
             let read_to_ns = if readable { self.read()? } else { before_ns };
+            self.ask(before_ns);
             self.flush()?;
             let went_on = self.flows.advance(now_ns()?, read_to_ns)?;
             idle_turns = if readable || went_on {
@@ -180,7 +187,8 @@ impl Learner {
                 Ok(())
             }
             KIND_LEARNED => self.take_over(header, bytes, &frame),
-            KIND_RARP => self.rarp(header, &frame),
+            KIND_RARP => self.rarp(header, bytes, &frame),
+            KIND_ANSWER => self.answered(header, bytes, &frame),
             KIND_LEARNING => self.learning_packet(header, bytes, &frame),
             _ => self.decide(header, bytes, &frame),
         }

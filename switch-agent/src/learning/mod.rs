@@ -4,6 +4,8 @@
 //! lock. Others reach it through [`Handle`].
 
 mod announce;
+mod confirm;
+mod conflict;
 mod decide;
 mod flow_table;
 mod gateways;

@@ -7,7 +7,7 @@ use switch_ebpf::{
     frame::{Evidence, Frame, Origin},
 };
 
-use super::{LearnError, learner::Learner};
+use super::{LearnError, decide::Claim, learner::Learner};
 use crate::api::EventKind;
 
 /// The last record of each binding, so that two CPUs that saw the same move make one event.
@@ -57,6 +57,15 @@ impl Learner {
             network: header.network,
             address,
         };
+        let claim = Claim {
+            key,
+            site: to,
+            evidence: Evidence::Data,
+            mac: frame.source,
+            time_ns: header.time_ns,
+            signed: false,
+            frame: bytes,
+        };
         let binding = self.flows.get(&key)?;
         let held = binding.is_some_and(|binding| {
             binding.state == STATE_QUARANTINED && binding.site != header.site
@@ -64,8 +73,10 @@ impl Learner {
         if let (Some(binding), true) = (binding, held) {
             self.quarantines.add(&binding, self.policy.quarantine_ns);
         } else {
+            let old_mac = self.flows.mac_of(header.slot);
             self.flows
                 .moved_by_datapath(header, &key, from, frame.source);
+            self.question(&claim, from, old_mac)?;
         }
         let kind = if held {
             EventKind::Quarantined

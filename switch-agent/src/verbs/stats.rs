@@ -56,6 +56,8 @@ fn print_switch(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
         moves,
         moves_in_datapath,
         created,
+        conflicts,
+        unconfirmed,
         refused,
         drops,
         late,
@@ -106,6 +108,8 @@ fn print_switch(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
     row(&"created", created);
     row(&"moves", moves);
     row(&"moves in the datapath", moves_in_datapath);
+    row(&"conflicts", conflicts);
+    row(&"moves not confirmed", unconfirmed);
     row(&"misses", misses);
     row(&"misses lost", misses_lost);
     row(&"late", late);

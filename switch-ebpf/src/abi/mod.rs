@@ -401,6 +401,7 @@ shared! {
     }
 
     /// An address of a network.
+    #[derive(Hash)]
     pub struct BindingKey {
         /// The network's id.
         pub network: u32,
