@@ -149,6 +149,11 @@ impl FlowTable {
         }
     }
 
+    /// Whether there is room for one more binding.
+    pub fn has_room(&self) -> bool {
+        self.slots.has_room()
+    }
+
     /// How many bindings a site has.
     pub fn count_at(&self, site: u32) -> u32 {
         self.counts.get(&site).copied().unwrap_or(0)

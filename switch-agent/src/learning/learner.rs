@@ -14,8 +14,9 @@ use switch_ebpf::{
 };
 
 use super::{
-    LearnError, Mail, Record, Trust, confirm::Questions, flow_table::FlowTable, idle::Idle,
-    outbox::Outbox, policy, quarantine::Quarantines, refusals::Refusals, taken_over::Records,
+    LearnError, Mail, Record, Trust, confirm::Questions, flow_table::FlowTable, heard::Heard,
+    idle::Idle, outbox::Outbox, policy, quarantine::Quarantines, refusals::Refusals,
+    taken_over::Records,
 };
 use crate::{
     api::{Event, EventKind, Evidence},
@@ -43,6 +44,7 @@ pub struct Learner {
     pub(super) idle: Option<Idle>,
     pub(super) quarantines: Quarantines,
     pub(super) records: Records,
+    pub(super) heard: Heard,
     pub(super) questions: Questions,
     pub(super) confirm: Confirm,
     pub(super) on_conflict: OnConflict,
@@ -75,6 +77,7 @@ impl Learner {
             idle: config.idle_timeout.map(Idle::new),
             quarantines: Quarantines::default(),
             records: Records::default(),
+            heard: Heard::default(),
             questions: Questions::default(),
             confirm: config.confirm,
             on_conflict: config.on_conflict,
@@ -129,14 +132,24 @@ impl Learner {
             } else {
                 idle_turns + 1
             };
-            while let Some((order, reply)) = inbox.letter() {
-                // An operator who has gone does not want the answer.
-                let _ = reply.send(self.obey(order));
+            while let Some(mail) = inbox.letter() {
+                self.answer(mail);
             }
             self.forget_idle(before_ns)?;
             self.end_quarantines(before_ns)?;
             if inbox.is_stopped() && !readable {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Does what is asked. An operator who has gone does not want the answer.
+    fn answer(&mut self, mail: Mail) {
+        match mail {
+            Mail::Order(order, reply) => drop(reply.send(self.obey(order))),
+            Mail::Explain(address, reply) => {
+                let explanation = self.explain(address).map_err(|error| error.to_string());
+                drop(reply.send(explanation));
             }
         }
     }

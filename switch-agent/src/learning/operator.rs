@@ -129,7 +129,7 @@ impl Learner {
         Ok(())
     }
 
-    fn key(&self, address: VmAddress) -> BindingKey {
+    pub(super) fn key(&self, address: VmAddress) -> BindingKey {
         BindingKey {
             network: self.topology.network,
             address: Address::from(address.get()),

@@ -66,6 +66,7 @@ impl Learner {
             signed: false,
             frame: bytes,
         };
+        self.heard.note(&claim);
         let binding = self.flows.get(&key)?;
         let held = binding.is_some_and(|binding| {
             binding.state == STATE_QUARANTINED && binding.site != header.site

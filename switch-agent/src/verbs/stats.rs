@@ -281,6 +281,8 @@ bindings, room for                     65536
 created                                    3
 moves                                      2
 moves in the datapath                     15
+conflicts                                 16
+moves not confirmed                       17
 misses                                     7
 misses lost                                1
 late                                       8
