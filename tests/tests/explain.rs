@@ -40,6 +40,8 @@ impl Bench {
             "dc2=10.0.0.0/24",
             "--static",
             "10.0.0.14=dc1",
+            "--hold-down",
+            "60s",
             "--quarantine-moves",
             "2",
         ];
