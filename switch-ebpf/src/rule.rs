@@ -209,7 +209,7 @@ pub fn is_quarantine_over(binding: &Binding, policy: &Policy, now_ns: u64) -> bo
 
 /// The moves already counted in the window that is open at `now_ns`.
 #[inline(always)]
-fn moves_in_window(binding: &Binding, policy: &Policy, now_ns: u64) -> u32 {
+pub fn moves_in_window(binding: &Binding, policy: &Policy, now_ns: u64) -> u32 {
     let open = binding.window_moves > 0
         && now_ns.saturating_sub(binding.window_start_ns) < policy.quarantine_window_ns;
     if open { binding.window_moves } else { 0 }

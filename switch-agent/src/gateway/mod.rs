@@ -33,6 +33,7 @@ use thiserror::Error;
 pub use address_file::AddressFileError;
 pub use config::{GatewayConfig, GatewayConfigError, GatewaySettings, HttpUrl, Mode, Trunk};
 pub use destination::{Destination, DestinationError};
+pub(crate) use frames::question;
 pub use sequence::{DIRECTORY, SequenceError};
 pub use tables::{GatewayTables, offline, report};
 

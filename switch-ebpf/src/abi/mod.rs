@@ -12,8 +12,8 @@ pub mod names;
 pub use counters::{Counter, Drop, Limited};
 pub use limits::{ANNOUNCE_LIMIT, NEWCOMER_LIMIT, REFUSED_NS, SOURCE_LIMIT, UNAUTHORISED_SAMPLE};
 pub use miss::{
-    KIND_FLOOD, KIND_HELD, KIND_LEARNING, KIND_MOVED, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
-    KIND_UNDECIDED, MissHeader,
+    KIND_ANSWER, KIND_FLOOD, KIND_HELD, KIND_LEARNING, KIND_MOVED, KIND_QUEUED, KIND_QUEUED_LATE,
+    KIND_RARP, KIND_UNDECIDED, MissHeader,
 };
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
@@ -81,6 +81,10 @@ pub mod agent {
     pub const UNDELIVERED: u32 = 2;
     /// Late frames that went through the agent.
     pub const LATE: u32 = 3;
+    /// Moves after which the address still answered at the old site.
+    pub const CONFLICTS: u32 = 4;
+    /// Moves that nobody was asked about, because too many questions were open.
+    pub const UNCONFIRMED: u32 = 5;
     /// The first of the refusals, in the order of [`Refusal::ALL`](crate::rule::Refusal::ALL).
     pub const REFUSED: u32 = 16;
     /// How many there are.
@@ -275,6 +279,7 @@ shared! {
     }
 
     /// An address of a network.
+    #[derive(Hash)]
     pub struct BindingKey {
         /// The network's id.
         pub network: u32,
