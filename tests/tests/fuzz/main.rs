@@ -12,11 +12,12 @@
 //! | [`frames`], [`mutate`] | frames, and what a hostile wire makes of them |
 //! | [`leg`], [`oracle`] | attachments, and what may become of a frame between them |
 //! | [`stats`] | what an instance counts |
-//! | [`switch`] | the switch |
+//! | [`switch`], [`gateway`] | the two programs |
 //! | [`reading`] | reading frames, against etherparse; splitting records |
 
 mod campaign;
 mod frames;
+mod gateway;
 mod leg;
 mod mutate;
 mod oracle;
