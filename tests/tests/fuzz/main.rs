@@ -14,6 +14,7 @@
 //! | [`stats`] | what an instance counts |
 //! | [`switch`], [`gateway`] | the two programs |
 //! | [`reading`] | reading frames, against etherparse; splitting records |
+//! | [`text`] | command lines and the control socket |
 
 mod campaign;
 mod frames;
@@ -24,3 +25,4 @@ mod oracle;
 mod reading;
 mod stats;
 mod switch;
+mod text;
