@@ -1,6 +1,9 @@
 //! `fuzz`: frames that nobody would send, at the real programs, for as long as it is told.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    ffi::OsString,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::Result;
 
@@ -10,7 +13,7 @@ use crate::{build, exec, test};
 const ALL: &str = "64";
 
 /// Runs every target for so many seconds, all of them side by side, from a seed of the first round.
-pub fn run(seconds: u64, seed: Option<u64>) -> Result<()> {
+pub fn run(seconds: u64, seed: Option<u64>, args: &[OsString]) -> Result<()> {
     test::can_run("fuzz")?;
     // Not the release build: this one stops where a number overflows or an assertion fails.
     let agent = build::agent(false)?;
@@ -19,6 +22,7 @@ pub fn run(seconds: u64, seed: Option<u64>) -> Result<()> {
     let mut fuzz = exec::cargo("test")?;
     fuzz.args(["--locked", "--package", "switch-tests", "--test", "fuzz"])
         .args(["--", "--nocapture", "--test-threads", ALL])
+        .args(args)
         .env("SWITCH_AGENT", agent)
         .env("FUZZ_SECONDS", seconds.to_string())
         .env("FUZZ_SEED", seed.to_string());

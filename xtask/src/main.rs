@@ -62,6 +62,9 @@ enum Verb {
         /// The seed to begin with, as a failure names it [default: another one each time]
         #[arg(long, value_name = "S")]
         seed: Option<u64>,
+        /// What to pass to the test program: a filter, such as `switch::`
+        #[arg(last = true)]
+        args: Vec<OsString>,
     },
     /// What CI holds every change to: formatting, lints, tests; as root
     Ci,
@@ -74,7 +77,11 @@ fn main() -> ExitCode {
         Verb::Run { args } => run::run(&args),
         Verb::Test { args } => test::run(&args),
         Verb::Demo { args } => demo::run(&args),
-        Verb::Fuzz { seconds, seed } => fuzz::run(seconds, seed),
+        Verb::Fuzz {
+            seconds,
+            seed,
+            args,
+        } => fuzz::run(seconds, seed, &args),
         Verb::Ci => ci::run(),
     };
     match done {
