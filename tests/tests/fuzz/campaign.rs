@@ -82,6 +82,11 @@ pub fn run(
     Ok(())
 }
 
+/// Whether this is the run without seed and time, which is the same for everybody.
+pub fn is_everybodys() -> bool {
+    env::var_os(SEED).is_none() && env::var_os(SECONDS).is_none()
+}
+
 fn number(name: &str) -> Result<Option<u64>> {
     let Ok(text) = env::var(name) else {
         return Ok(None);

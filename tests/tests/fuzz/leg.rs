@@ -42,21 +42,33 @@ impl fmt::Display for Leg {
 /// A frame's tags, outermost first; none where it ends within one.
 pub fn tags(frame: &[u8]) -> Option<Vec<Tag>> {
     let mut tags = Vec::new();
-    let mut rest = frame.get(MACS..)?;
-    loop {
-        let tpid = u16::from_be_bytes(*rest.first_chunk()?);
-        if tpid != TPID_C && tpid != TPID_S {
-            return Some(tags);
-        }
-        let [_, _, a, b, ..] = *rest.first_chunk::<6>()?;
-        let tci = u16::from_be_bytes([a, b]);
-        let tag = Tag {
-            tpid,
-            ..Tag::c(tci & 0xfff)
-        };
-        tags.push(tag.with_priority((tci >> 13) as u8, tci >> 12 & 1 == 1));
-        rest = &rest[TAG..];
+    while let Some(tag) = tag_at(frame, MACS + TAG * tags.len())? {
+        tags.push(tag);
     }
+    Some(tags)
+}
+
+/// A frame's outer tag, if there is one; none where it ends within it.
+pub fn outer(frame: &[u8]) -> Option<Option<Tag>> {
+    tag_at(frame, MACS)
+}
+
+/// The tag at an offset, if there is one; none where the frame ends within it or the ethertype behind.
+fn tag_at(frame: &[u8], at: usize) -> Option<Option<Tag>> {
+    let rest = frame.get(at..)?;
+    let tpid = u16::from_be_bytes(*rest.first_chunk()?);
+    if tpid != TPID_C && tpid != TPID_S {
+        return Some(None);
+    }
+    let [_, _, a, b, _, _] = *rest.first_chunk::<6>()?;
+    let tci = u16::from_be_bytes([a, b]);
+    let tag = Tag {
+        tpid,
+        ..Tag::c(tci & 0xfff)
+    };
+    Some(Some(
+        tag.with_priority((tci >> 13) as u8, tci >> 12 & 1 == 1),
+    ))
 }
 
 /// The attachment of a port that a frame belongs to, by its place among all.

@@ -12,14 +12,17 @@
 //! | [`frames`], [`mutate`] | frames, and what a hostile wire makes of them |
 //! | [`leg`], [`oracle`] | attachments, and what may become of a frame between them |
 //! | [`stats`] | what an instance counts |
-//! | [`switch`] | the switch |
+//! | [`switch`], [`gateway`] | the two programs |
 //! | [`reading`] | reading frames, against etherparse; splitting records |
+//! | [`text`] | command lines and the control socket |
 
 mod campaign;
 mod frames;
+mod gateway;
 mod leg;
 mod mutate;
 mod oracle;
 mod reading;
 mod stats;
 mod switch;
+mod text;

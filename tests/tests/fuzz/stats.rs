@@ -14,13 +14,22 @@ impl Stats {
     /// What a running agent has counted. It must be the one that was started, and have said nothing
     /// of a panic.
     pub fn of(agent: &Agent) -> Result<Self> {
+        Self::counted(agent, Some(agent.pid()))
+    }
+
+    /// What was counted, also by an agent that was killed.
+    pub fn left_by(agent: &Agent) -> Result<Self> {
+        Self::counted(agent, None)
+    }
+
+    fn counted(agent: &Agent, expected: Option<u32>) -> Result<Self> {
         let said = agent.cli_ok(&["stats", "--json"])?;
         let json: Value = serde_json::from_str(&said).context("read what `stats` says")?;
         let pid = json["agent"]["pid"].as_u64();
         let log = agent.stderr();
         ensure!(
-            pid == Some(agent.pid().into()) && !log.contains("panicked"),
-            "the agent is {pid:?} now; it said:\n{log}"
+            pid == expected.map(u64::from) && !log.contains("panicked"),
+            "the agent is {pid:?} now, not {expected:?}; it said:\n{log}"
         );
         let mut stats = Self::default();
         stats.collect("", &json);
@@ -49,6 +58,16 @@ impl Stats {
     /// One of them; what is not there has counted nothing.
     pub fn get(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or(0)
+    }
+
+    /// Checks that each of these has counted something: what was thrown came as far as that.
+    pub fn have(&self, names: &[&str]) -> Result<()> {
+        let missing: Vec<_> = names.iter().filter(|name| self.get(name) == 0).collect();
+        ensure!(
+            missing.is_empty(),
+            "nothing came as far as {missing:?}; {self}"
+        );
+        Ok(())
     }
 
     /// All reasons for drops together. What becomes of frames once they are redirected is left out: a
