@@ -75,10 +75,8 @@ impl Learner {
             let from = MacAddress(port.link.mac);
             let to = Some(MacAddress(due.old_mac));
             let bytes = question(from, due.key.address.into(), to, true);
-            if let Some(bytes) = bytes
-                && let Ok(frame) = Frame::read(bytes.as_slice())
-            {
-                self.outbox.push(&bytes, &frame, false, &leg, None);
+            if let Some(bytes) = bytes {
+                self.outbox.push_question(&bytes, &leg);
             }
         }
     }
