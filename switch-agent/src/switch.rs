@@ -145,9 +145,7 @@ impl Switch {
                 instance::undo(&pins, &state, instance);
             }
         })?;
-        let words = EbpfLogger::init(programs.ebpf())
-            .inspect_err(|error| tracing::debug!(%error, "no words from the datapath"))
-            .ok();
+        let words = programs.words();
         Ok(Self {
             pins,
             state,

@@ -20,11 +20,14 @@ use nix::{
 
 mod identity;
 mod output;
+mod stats;
+mod told;
 
 use crate::{Namespace, lock, poll_until};
 use output::{collect, output_within};
 
 pub use identity::{BINARY, binary, instance};
+pub use stats::Stats;
 
 /// How long a command other than `run` and `gateway` may take.
 const CLI_PATIENCE: Duration = Duration::from_secs(10);

@@ -290,6 +290,26 @@ fn two_live_hosts_are_rolled_back_where_the_operator_wants_it() -> Result<()> {
 }
 
 #[test]
+fn what_the_datapath_has_learned_is_questioned_too() -> Result<()> {
+    let options = [
+        "--learn-in-datapath",
+        "always",
+        "--on-conflict",
+        "roll-back",
+    ];
+    for address in BOTH {
+        let (bench, _vms, told) = fight(&options, address, [A, B])?;
+        assert_eq!(told, duplicate("roll-back", [A_TEXT, B_TEXT]));
+        assert_eq!(bench.stat("moves_in_datapath")?, 1);
+        poll_until(SOON, "the way back", || {
+            let flow = bench.flow(address).ok()?;
+            (flow["site"] == "dc1" && flow["mac"] == A_TEXT).then_some(())
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
 fn two_live_hosts_are_quarantined_where_the_operator_wants_it() -> Result<()> {
     for address in BOTH {
         let options = ["--on-conflict", "quarantine", "--hold-down", "0s"];

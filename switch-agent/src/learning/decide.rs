@@ -136,7 +136,10 @@ impl Learner {
                 let held = rule::quarantined(&binding, now_ns);
                 self.flows.replace(&key, &held)?;
                 self.quarantines.add(&held, policy.quarantine_ns);
-                let reason = format!("move {} within the window", binding.window_moves + 1);
+                let reason = format!(
+                    "move {} within the window",
+                    binding.window_moves.saturating_add(1)
+                );
                 let sites = (Some(binding.site), Some(site));
                 self.tell(
                     EventKind::Quarantined,

@@ -112,7 +112,13 @@ impl FlowTable {
 
     /// Writes a binding whose site has not changed.
     pub fn replace(&mut self, key: &BindingKey, binding: &Binding) -> Result<(), MapError> {
-        self.tables.set_binding(key, binding)
+        // The datapath may have been about to replace what was read; this is not that binding.
+        let left = if Binding::is_claimed(binding.left) {
+            LEFT_UNKNOWN
+        } else {
+            binding.left
+        };
+        self.tables.set_binding(key, &Binding { left, ..*binding })
     }
 
     /// Has the frames of a binding take the way through the agent until that is empty.

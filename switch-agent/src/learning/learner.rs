@@ -6,8 +6,8 @@ use aya::maps::{MapData, RingBuf};
 use nix::poll::PollTimeout;
 use switch_ebpf::{
     abi::{
-        KIND_ANSWER, KIND_FLOOD, KIND_LEARNED, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE,
-        KIND_RARP, MissHeader,
+        KIND_ANSWER, KIND_FLOOD, KIND_HELD, KIND_LEARNING, KIND_MOVED, KIND_QUEUED,
+        KIND_QUEUED_LATE, KIND_RARP, MissHeader,
     },
     frame::Frame,
     rule::Policy,
@@ -16,7 +16,6 @@ use switch_ebpf::{
 use super::{
     LearnError, Mail, Record, Trust, confirm::Questions, flow_table::FlowTable, heard::Heard,
     idle::Idle, outbox::Outbox, policy, quarantine::Quarantines, refusals::Refusals,
-    taken_over::Records,
 };
 use crate::{
     api::{Event, EventKind, Evidence},
@@ -43,7 +42,6 @@ pub struct Learner {
     pub(super) outbox: Outbox,
     pub(super) idle: Option<Idle>,
     pub(super) quarantines: Quarantines,
-    pub(super) records: Records,
     pub(super) heard: Heard,
     pub(super) questions: Questions,
     pub(super) confirm: Confirm,
@@ -76,7 +74,6 @@ impl Learner {
             refusals: Refusals::default(),
             idle: config.idle_timeout.map(Idle::new),
             quarantines: Quarantines::default(),
-            records: Records::default(),
             heard: Heard::default(),
             questions: Questions::default(),
             confirm: config.confirm,
@@ -107,10 +104,6 @@ impl Learner {
         let mut idle_turns = 0;
         loop {
             let before_ns = now_ns()?;
-            if before_ns >= next_beat_ns {
-                self.beat()?;
-                next_beat_ns = before_ns + HEARTBEAT_NS;
-            }
             let eager = self.flows.is_handing_over();
             let timeout = match (eager, idle_turns < EAGER_TURNS) {
                 (true, true) => PollTimeout::ZERO,
@@ -122,6 +115,13 @@ impl Learner {
                 what: "wait for misses",
                 source,
             })?;
+            // Now, and not before the wait, in which a busy machine may have kept us long: behind an
+            // agent that seems dead, no frame queues up in a handover that is about to begin.
+            let woken_ns = now_ns()?;
+            if woken_ns >= next_beat_ns {
+                self.beat()?;
+                next_beat_ns = woken_ns + HEARTBEAT_NS;
+            }
             // The kernel calls the ring readable as soon as a record has its place in it.
             let read_to_ns = if readable { self.read()? } else { before_ns };
             self.ask(before_ns);
@@ -199,7 +199,7 @@ impl Learner {
                 }
                 Ok(())
             }
-            KIND_LEARNED => self.take_over(header, bytes, &frame),
+            KIND_MOVED | KIND_HELD => self.take_over(header, bytes, &frame),
             KIND_RARP => self.rarp(header, bytes, &frame),
             KIND_ANSWER => self.answered(header, bytes, &frame),
             KIND_LEARNING => self.learning_packet(header, bytes, &frame),

@@ -175,6 +175,9 @@ impl Learner {
                 )));
             }
             // Where it is already: only whether it is pinned may change.
+            if binding.state == STATE_QUARANTINED {
+                binding = rule::released(&binding);
+            }
             binding.state = state;
             return Ok(self.flows.replace(&key, &binding)?);
         }

@@ -12,14 +12,18 @@ pub const KIND_FLOOD: u32 = 3;
 pub const KIND_RARP: u32 = 4;
 /// [`MissHeader::kind`]: a [learning packet](crate::learning_packet) from a site.
 pub const KIND_LEARNING: u32 = 5;
-/// [`MissHeader::kind`]: a frame by which the datapath itself has learned; it has left already.
-pub const KIND_LEARNED: u32 = 7;
 /// [`MissHeader::kind`]: as [`KIND_QUEUED`], but from the site that the address has just left.
 pub const KIND_QUEUED_LATE: u32 = 6;
+/// [`MissHeader::kind`]: a frame by which the datapath itself has moved its address; it has left
+/// already.
+pub const KIND_MOVED: u32 = 7;
+/// [`MissHeader::kind`]: a frame for which the datapath itself holds its address in quarantine where
+/// it was; it was dropped.
+pub const KIND_HELD: u32 = 8;
 
 /// [`MissHeader::kind`]: an ARP reply or solicited neighbour advertisement from a site to the port's
 /// own MAC. The host has it too.
-pub const KIND_ANSWER: u32 = 8;
+pub const KIND_ANSWER: u32 = 9;
 
 /// What the datapath knows of a frame that it hands to the agent.
 #[repr(C)]
@@ -28,7 +32,7 @@ pub struct MissHeader {
     /// When, `CLOCK_MONOTONIC` in nanoseconds, taken before the record's place in the ring.
     pub time_ns: u64,
     /// For [`KIND_QUEUED`] and [`KIND_QUEUED_LATE`]: the frame's number in its slot's queue, from 1.
-    /// For [`KIND_LEARNED`]: the site that the address was bound to.
+    /// For [`KIND_MOVED`] and [`KIND_HELD`]: the site that the address was bound to.
     pub number: u64,
     /// One of the `KIND_` constants.
     pub kind: u32,
@@ -36,7 +40,7 @@ pub struct MissHeader {
     pub network: u32,
     /// The site it came from, [`NO_SITE`](super::NO_SITE) for the client.
     pub site: u32,
-    /// For all three: the binding's slot.
+    /// For all four: the binding's slot.
     pub slot: u32,
     /// The frame's length in bytes. The record may be longer.
     pub length: u32,

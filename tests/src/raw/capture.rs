@@ -49,6 +49,13 @@ impl Capture {
         lock(&self.frames).len()
     }
 
+    /// How many frames that are `wanted` have arrived.
+    #[must_use]
+    pub fn count(&self, mut wanted: impl FnMut(&[u8]) -> bool) -> usize {
+        let frames = lock(&self.frames);
+        frames.iter().filter(|got| wanted(&got.frame)).count()
+    }
+
     /// Waits until `count` frames have arrived.
     ///
     /// # Errors

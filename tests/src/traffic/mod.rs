@@ -1,9 +1,12 @@
 //! Real traffic between real sockets, and what became of it.
 
+pub mod numbered;
 pub mod report;
+pub mod responder;
 pub mod tcp;
 pub mod udp;
 
 pub use report::UdpReport;
+pub use responder::Responder;
 pub use tcp::{Download, Transfer};
 pub use udp::{UdpReceiver, UdpSender, ping, stream};

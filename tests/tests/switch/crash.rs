@@ -9,10 +9,10 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::{
-    RUN, SOON, V4, events, flow, flows,
+    RUN, SOON, V4,
     load::Load,
     ports::{both, left_by},
-    run, start, stats,
+    run, start,
     stream::{Bench, Pace},
 };
 
@@ -40,13 +40,13 @@ fn traffic_does_not_notice_a_killed_agent_nor_its_return() -> Result<()> {
     let (lab, vm, mut agent) = start(&[])?;
     lab.client.introduce(&vm)?;
     let load = Load::start(&lab.client, &vm)?;
-    let before = rules(flow(&agent, "10.0.0.13")?)?;
+    let before = rules(agent.flow("10.0.0.13")?)?;
     agent.kill9()?;
     load.goes_on()?;
 
     // Nobody runs, and yet there is an answer.
-    assert_eq!(rules(flow(&agent, "10.0.0.13")?)?, before);
-    let orphaned = stats(&agent)?;
+    assert_eq!(rules(agent.flow("10.0.0.13")?)?, before);
+    let orphaned = agent.stats()?;
     assert_eq!(orphaned.agent(), (false, None));
     ensure!(orphaned.get("ports/c0/tx_packets") > 50, "{orphaned:?}");
     let order = agent.cli(&["unbind", "10.0.0.13"])?;
@@ -54,9 +54,9 @@ fn traffic_does_not_notice_a_killed_agent_nor_its_return() -> Result<()> {
 
     let agent = restart(agent, &RUN)?;
     load.goes_on()?;
-    assert_eq!(rules(flow(&agent, "10.0.0.13")?)?, before);
-    assert_eq!(events(&agent)?, [] as [Value; 0], "nothing is new to it");
-    let adopted = stats(&agent)?;
+    assert_eq!(rules(agent.flow("10.0.0.13")?)?, before);
+    assert_eq!(agent.events()?, [] as [Value; 0], "nothing is new to it");
+    let adopted = agent.stats()?;
     assert_eq!(adopted.agent(), (true, Some(agent.pid())));
     assert_eq!((adopted.get("created"), adopted.get("moves")), (1, 0));
     assert_eq!(adopted.faults(), []);
@@ -84,9 +84,9 @@ fn a_hold_down_outlives_the_agent() -> Result<()> {
     bench.speak(V4, 1)?;
     bench.agent = restart(bench.agent, &options)?;
     bench.speak(V4, 1)?;
-    let stats = stats(&bench.agent)?;
+    let stats = bench.agent.stats()?;
     assert_eq!((stats.get("late"), stats.get("moves")), (2, 1));
-    let flow = flow(&bench.agent, "10.0.0.13")?.context("no flow")?;
+    let flow = bench.agent.flow("10.0.0.13")?.context("no flow")?;
     assert_eq!(
         (&flow["site"], &flow["previous_site"]),
         (&"dc2".into(), &"dc1".into())
@@ -95,21 +95,22 @@ fn a_hold_down_outlives_the_agent() -> Result<()> {
 }
 
 #[test]
-fn a_move_without_an_agent_is_learned_by_the_next_one() -> Result<()> {
-    let mut bench = Bench::start(&[])?;
+fn a_move_that_the_datapath_may_not_make_waits_for_the_next_agent() -> Result<()> {
+    let options = [&RUN[..], &["--learn-in-datapath", "never"]].concat();
+    let mut bench = Bench::start(&options[RUN.len()..])?;
     bench.speak(V4, 1)?;
     bench.agent.kill9()?;
     // All of these wait, also those of an address that nobody knows.
     bench
         .vms
         .send(Pace::Flood, 1000, &[(V4, 2), (crate::V6, 1)])?;
-    bench.agent = restart(bench.agent, &RUN)?;
+    bench.agent = restart(bench.agent, &options)?;
     bench.client.wait_for(bench.vms.sent(), SOON)?;
     bench.wait_site(V4, "dc2")?;
-    let told = events(&bench.agent)?;
+    let told = bench.agent.events()?;
     let kinds: Vec<_> = told.iter().map(|event| &event["event"]).collect();
     assert_eq!(kinds, ["moved", "created"]);
-    let stats = stats(&bench.agent)?;
+    let stats = bench.agent.stats()?;
     assert_eq!((stats.get("created"), stats.get("moves")), (2, 1));
     assert_eq!(stats.faults(), []);
     bench.vms.check(&bench.client.finish()?)
@@ -182,18 +183,18 @@ fn on_exit_keep_leaves_the_datapath_to_the_next_run() -> Result<()> {
     let (lab, vm, mut agent) = start(&KEEP)?;
     lab.client.introduce(&vm)?;
     let load = Load::start(&lab.client, &vm)?;
-    let before = rules(flow(&agent, "10.0.0.13")?)?;
+    let before = rules(agent.flow("10.0.0.13")?)?;
     agent.signal(Signal::SIGTERM)?;
     ensure!(agent.wait_exit(SOON)?.success(), "{}", agent.stderr());
     load.goes_on()?;
-    assert_eq!(rules(flow(&agent, "10.0.0.13")?)?, before);
-    assert_eq!(stats(&agent)?.agent(), (false, None));
+    assert_eq!(rules(agent.flow("10.0.0.13")?)?, before);
+    assert_eq!(agent.stats()?.agent(), (false, None));
 
     // The next one cleans up.
     let mut agent = restart(agent, &RUN)?;
     load.goes_on()?;
-    assert_eq!(flows(&agent)?.len(), 1);
-    assert_eq!(stats(&agent)?.get("created"), 1);
+    assert_eq!(agent.flows()?.len(), 1);
+    assert_eq!(agent.stats()?.get("created"), 1);
     load.finish()?;
     ensure!(agent.interrupt(SOON)?.success(), "{}", agent.stderr());
     assert_eq!(left_by(agent.instance()), [] as [&str; 0]);

@@ -8,9 +8,9 @@ use lab::{
 };
 
 use crate::{
-    SOON, V4, V6, VM_IPV4, VM_IPV6, VM_MAC, events, flows,
+    SOON, V4, V6, VM_IPV4, VM_IPV6, VM_MAC,
     ports::left_by,
-    run, start, stats,
+    run, start,
     stream::{Pace, Vms},
 };
 
@@ -37,7 +37,7 @@ fn keep_apart(one: &mut Side, two: &mut Side) -> Result<()> {
         let received = capture.finish()?;
         assert_eq!(received.len(), count);
         side.vms.check(&received)?;
-        let stats = stats(&side.agent)?;
+        let stats = side.agent.stats()?;
         let [client, trunk] = side.ports;
         assert_eq!(
             stats.get(&format!("ports/{client}/tx_packets")),
@@ -54,12 +54,12 @@ fn keep_apart(one: &mut Side, two: &mut Side) -> Result<()> {
     // What one is told, the other does not hear.
     one.agent.cli_ok(&["move", "fd00::d", "--site", "dc1"])?;
     two.agent.cli_ok(&["unbind", "fd00::d"])?;
-    assert_eq!((flows(&one.agent)?.len(), flows(&two.agent)?.len()), (2, 1));
+    assert_eq!((one.agent.flows()?.len(), two.agent.flows()?.len()), (2, 1));
     assert_eq!(
-        (events(&one.agent)?.len(), events(&two.agent)?.len()),
+        (one.agent.events()?.len(), two.agent.events()?.len()),
         (3, 3)
     );
-    assert_eq!(stats(&two.agent)?.get("moves"), 0);
+    assert_eq!(two.agent.stats()?.get("moves"), 0);
 
     // Hosts with the same addresses talk at the same time, each to its own.
     for side in [&*one, &*two] {

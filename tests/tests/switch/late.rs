@@ -8,7 +8,7 @@ use lab::{
 };
 
 use crate::{
-    SOON, V4, V6, VM_IPV4, VM_IPV6, VM_MAC, events, flow, stats,
+    SOON, V4, V6, VM_IPV4, VM_IPV6, VM_MAC,
     stream::{Bench, Pace},
 };
 
@@ -44,7 +44,7 @@ fn data_from_the_old_site_is_delivered_but_not_believed() -> Result<()> {
             bench.speak(address, 2)?;
         }
     }
-    let stats = stats(&bench.agent)?;
+    let stats = bench.agent.stats()?;
     assert_eq!((stats.get("late"), stats.get("moves")), (10, 2));
     assert_eq!(stats.faults(), []);
     for address in [V4, V6] {
@@ -66,12 +66,12 @@ fn data_from_the_old_site_moves_the_address_back_after_the_hold_down() -> Result
         Some("dc2"),
         "nobody has spoken for it"
     );
-    let last = events(&bench.agent)?.pop().context("no event")?;
+    let last = bench.agent.events()?.pop().context("no event")?;
     assert_eq!(
         (&last["event"], &last["from"]),
         (&"moved".into(), &"dc2".into())
     );
-    assert_eq!(stats(&bench.agent)?.faults(), []);
+    assert_eq!(bench.agent.stats()?.faults(), []);
     bench.vms.check(&bench.client.finish()?)
 }
 
@@ -94,7 +94,7 @@ fn announcements_have_a_hold_down_of_their_own() -> Result<()> {
             step.map(|site| (site.as_deref() == Some("dc1")).then_some(()))
                 .transpose()
         })??;
-        let last = events(&bench.agent)?.pop().context("no event")?;
+        let last = bench.agent.events()?.pop().context("no event")?;
         assert_eq!(last["evidence"], "announce");
     }
 
@@ -108,13 +108,13 @@ fn announcements_have_a_hold_down_of_their_own() -> Result<()> {
         .client
         .wait_for(before + 2, SOON)
         .context("announcements are delivered")?;
-    let counted = stats(&bench.agent)?;
+    let counted = bench.agent.stats()?;
     assert_eq!((counted.get("late"), counted.get("moves")), (2, 2));
     for address in [V4, V6] {
         bench.speak(address, 1)?;
         bench.wait_site(address, "dc1")?;
     }
-    assert_eq!(stats(&bench.agent)?.get("moves"), 4);
+    assert_eq!(bench.agent.stats()?.get("moves"), 4);
     Ok(())
 }
 
@@ -127,11 +127,13 @@ fn an_address_that_moves_too_often_is_held_until_it_is_released() -> Result<()> 
         bench.wait_site(V4, &format!("dc{site}"))?;
     }
     bench.vms.send(Pace::Flood, 3, &[(V4, 2)])?;
-    let refused = || stats(&bench.agent).map(|stats| stats.get("refused/quarantined"));
+    // By the agent, and soon by the datapath.
     poll_until(SOON, "three refusals", || {
-        (refused().ok()? == 3).then_some(())
+        let stats = bench.agent.stats().ok()?;
+        let refused = stats.get("refused/quarantined") + stats.get("drops/refused");
+        (refused == 3).then_some(())
     })?;
-    let held = flow(&bench.agent, "10.0.0.13")?.context("no flow")?;
+    let held = bench.agent.flow("10.0.0.13")?.context("no flow")?;
     assert_eq!(
         (&held["state"], &held["site"]),
         (&"quarantined".into(), &"dc1".into())
@@ -145,11 +147,13 @@ fn an_address_that_moves_too_often_is_held_until_it_is_released() -> Result<()> 
     );
 
     bench.agent.cli_ok(&["release", "10.0.0.13"])?;
-    let released = flow(&bench.agent, "10.0.0.13")?.context("no flow")?;
+    let released = bench.agent.flow("10.0.0.13")?.context("no flow")?;
     assert_eq!(released["state"], "learned");
     bench.speak(V4, 2)?;
     bench.wait_site(V4, "dc2")?;
-    let told: Vec<_> = events(&bench.agent)?
+    let told: Vec<_> = bench
+        .agent
+        .events()?
         .iter()
         .map(|event| event["event"].as_str().unwrap_or_default().to_owned())
         .collect();

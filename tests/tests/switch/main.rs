@@ -5,9 +5,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use lab::{Agent, Lab, Mac, Namespace, Vm};
-use serde_json::Value;
 
 mod crash;
 mod instances;
@@ -20,12 +19,9 @@ mod order;
 mod policy;
 mod ports;
 mod privileges;
-mod stats;
 mod stream;
 mod tags;
 mod traffic;
-
-use stats::Stats;
 
 /// Long enough for a busy machine.
 const SOON: Duration = Duration::from_secs(10);
@@ -57,30 +53,4 @@ fn start(options: &[&str]) -> Result<(Lab, Vm, Agent)> {
     let vm = lab.add_vm(0, "vm13", VM_MAC, VM_IPV4, VM_IPV6)?;
     let agent = run(&lab.switch, &[&RUN, options].concat())?;
     Ok((lab, vm, agent))
-}
-
-/// The flow table.
-fn flows(agent: &Agent) -> Result<Vec<Value>> {
-    let text = agent.cli_ok(&["flows", "--json"])?;
-    serde_json::from_str(&text).with_context(|| format!("read the flow table from {text}"))
-}
-
-/// The flow of an address, if there is one.
-fn flow(agent: &Agent, address: &str) -> Result<Option<Value>> {
-    let flows = flows(agent)?;
-    Ok(flows.into_iter().find(|flow| flow["address"] == address))
-}
-
-/// What happened, the oldest first.
-fn events(agent: &Agent) -> Result<Vec<Value>> {
-    let text = agent.cli_ok(&["events", "--json"])?;
-    let event = |line: &str| {
-        serde_json::from_str(line).with_context(|| format!("read an event from {line}"))
-    };
-    text.lines().map(event).collect()
-}
-
-/// The counters.
-fn stats(agent: &Agent) -> Result<Stats> {
-    agent.cli_ok(&["stats", "--json"])?.parse()
 }

@@ -17,7 +17,7 @@ use lab::{
 use crate::{
     RUN, SOON, V4,
     ports::{both, left_by},
-    start, stats,
+    start,
     stream::Bench,
 };
 
@@ -114,7 +114,7 @@ fn a_port_of_another_instance() -> Result<()> {
         ],
     )?;
     ping(&lab.client.v4(0), &vm.v4(7), SOON)?;
-    assert_eq!(stats(&agent)?.faults(), []);
+    assert_eq!(agent.stats()?.faults(), []);
     Ok(())
 }
 
@@ -206,7 +206,7 @@ fn an_instance_that_runs_already() -> Result<()> {
     one_line(&said, &[&running, "stop it first"])?;
     assert_eq!(both(&lab)?, before);
     ping(&lab.client.v4(0), &vm.v4(7), SOON)?;
-    assert_eq!(stats(&agent)?.agent(), (true, Some(agent.pid())));
+    assert_eq!(agent.stats()?.agent(), (true, Some(agent.pid())));
     Ok(())
 }
 

@@ -5,9 +5,9 @@ use lab::{Agent, Lab, Vm, poll_until, traffic::UdpReceiver};
 use serde_json::{Value, json};
 
 use crate::{
-    SOON, events, flow,
+    SOON,
     load::{Load, pause},
-    start, stats,
+    start,
 };
 
 /// Migrates the VM while its own sender is paused, as a guest's is, and the client's until the
@@ -20,14 +20,14 @@ fn migrate(lab: &Lab, vm: &mut Vm, to: usize, agent: &Agent, load: &Load) -> Res
     }
     let site = format!("dc{}", to + 1);
     poll_until(SOON, "the switch to learn of the move", || {
-        let flow = flow(agent, "10.0.0.13").ok()??;
+        let flow = agent.flow("10.0.0.13").ok()??;
         (flow["site"] == site).then_some(())
     })
 }
 
 /// Both rules of the VM's IPv4 address, without their counters, as in Fig. 4.
 fn rules(agent: &Agent) -> Result<Value> {
-    let mut flow = flow(agent, "10.0.0.13")?.context("no flow of 10.0.0.13")?;
+    let mut flow = agent.flow("10.0.0.13")?.context("no flow of 10.0.0.13")?;
     for rule in ["uplink", "downlink"] {
         for counter in ["packets", "bytes"] {
             let taken = flow[rule]
@@ -79,10 +79,11 @@ fn a_vm_under_load_moves_and_comes_back() -> Result<()> {
     assert_eq!(rules(&agent)?, rules_at("dc1", 1, Some("dc2")));
     load.finish()?;
 
-    let stats = stats(&agent)?;
+    let stats = agent.stats()?;
     assert_eq!(stats.faults(), []);
     assert_eq!((stats.get("created"), stats.get("moves")), (1, 2));
-    let told: Vec<_> = events(&agent)?
+    let told: Vec<_> = agent
+        .events()?
         .into_iter()
         .map(without_times)
         .collect::<Result<_>>()?;
@@ -146,7 +147,7 @@ fn each_address_of_a_vm_moves_for_itself() -> Result<()> {
         receiver.wait_for(1, SOON)
     };
     let places = || -> Result<Vec<_>> {
-        let place = |address| anyhow::Ok(flow(&agent, address)?.map(|flow| flow["site"].clone()));
+        let place = |address| anyhow::Ok(agent.flow(address)?.map(|flow| flow["site"].clone()));
         ["10.0.0.13", "fd00::d"].into_iter().map(place).collect()
     };
     speak(&vm, false)?;
@@ -157,6 +158,6 @@ fn each_address_of_a_vm_moves_for_itself() -> Result<()> {
     assert_eq!(places()?, [Some(json!("dc1")), Some(json!("dc2"))]);
     speak(&vm, false)?;
     assert_eq!(places()?, [Some(json!("dc2")), Some(json!("dc2"))]);
-    assert_eq!(stats(&agent)?.get("moves"), 2);
+    assert_eq!(agent.stats()?.get("moves"), 2);
     Ok(())
 }

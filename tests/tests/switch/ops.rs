@@ -16,7 +16,7 @@ use lab::{
 use serde_json::{Value, json};
 
 use crate::{
-    SOON, V4, VM_IPV4, VM_MAC, events, flow, start, stats,
+    SOON, V4, VM_IPV4, VM_MAC, start,
     stream::{Bench, SINK_IPV4, SINK_MAC},
 };
 
@@ -25,7 +25,7 @@ fn an_operator_moves_and_mistakes_have_a_line_and_a_status() -> Result<()> {
     let (_lab, _vm, agent) = start(&[])?;
     agent.cli_ok(&["bind", "10.0.0.77", "--site", "dc1", "--static"])?;
     agent.cli_ok(&["move", "10.0.0.77", "--site", "dc2"])?;
-    let bound = flow(&agent, "10.0.0.77")?.context("the bound address")?;
+    let bound = agent.flow("10.0.0.77")?.context("the bound address")?;
     assert_eq!(
         (&bound["site"], &bound["state"]),
         (&"dc2".into(), &"static".into())
@@ -62,9 +62,10 @@ fn an_operator_moves_and_mistakes_have_a_line_and_a_status() -> Result<()> {
         ensure!(status == 2 || said.lines().count() == 1, "{said}");
     }
     agent.cli_ok(&["unbind", "10.0.0.77"])?;
-    ensure!(flow(&agent, "10.0.0.77")?.is_none(), "it is forgotten");
+    ensure!(agent.flow("10.0.0.77")?.is_none(), "it is forgotten");
 
-    let told: Vec<_> = events(&agent)?
+    let told: Vec<_> = agent
+        .events()?
         .into_iter()
         .map(|mut event| {
             event["time"].take();
@@ -103,7 +104,7 @@ fn an_order_moves_both_directions_at_once() -> Result<()> {
     // The VM's last packets from where it was are late, those from where it is are not.
     bench.speak(V4, 1)?;
     bench.speak(V4, 2)?;
-    let stats = stats(&bench.agent)?;
+    let stats = bench.agent.stats()?;
     assert_eq!((stats.get("late"), stats.get("moves")), (1, 1));
     assert_eq!(bench.site(V4)?.as_deref(), Some("dc2"));
     Ok(())

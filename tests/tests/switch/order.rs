@@ -3,14 +3,18 @@
 //!
 //! All of it holds as long as what arrives faster than the agent forwards fits into the miss ring.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use lab::poll_until;
 use nix::sys::signal::Signal;
 
 use crate::{
-    LATER, SOON, V4, V6, stats,
+    LATER, SOON, V4, V6,
     stream::{Bench, Pace, Sender},
 };
 
@@ -21,7 +25,7 @@ impl Bench {
     /// counters say so.
     fn judge(mut self) -> Result<()> {
         let settled = self.settle();
-        let stats = stats(&self.agent)?;
+        let stats = self.agent.stats()?;
         // Where frames are lost, if they are: before, in or behind the switch.
         let way = [
             ("sent", self.vms.sent() as u64),
@@ -43,13 +47,13 @@ impl Bench {
     fn settle(&mut self) -> Result<()> {
         self.client.wait_for(self.vms.sent(), LATER)?;
         let sender = self.vms.last().context("nothing was sent")?;
-        let mut misses = stats(&self.agent)?.get("misses");
+        let mut misses = self.agent.stats()?.get("misses");
         poll_until(SOON, "the datapath to forward by itself", || {
             let mut step = || {
                 self.vms.send(Pace::Flood, 1, &[sender])?;
                 self.client.wait_for(self.vms.sent(), SOON)?;
                 let before = misses;
-                misses = stats(&self.agent)?.get("misses");
+                misses = self.agent.stats()?.get("misses");
                 anyhow::Ok(misses == before)
             };
             match step() {
@@ -113,7 +117,8 @@ fn a_hundred_thousand_frames_among_those_of_twenty_others() -> Result<()> {
 
 #[test]
 fn frames_that_wait_for_a_stopped_agent_leave_first() -> Result<()> {
-    let mut bench = Bench::start(&[])?;
+    // Or the datapath would go on by itself after a second, past those that wait.
+    let mut bench = Bench::start(&["--learn-in-datapath", "never"])?;
     for vlan in [1, 2] {
         bench.agent.signal(Signal::SIGSTOP)?;
         bench.vms.send(Pace::Flood, 20_000, &[(V4, vlan)])?;
@@ -121,6 +126,31 @@ fn frames_that_wait_for_a_stopped_agent_leave_first() -> Result<()> {
         bench.vms.send(Pace::Flood, 10_000, &[(V4, vlan)])?;
         bench.vms.send(Pace::Steady, 20_000, &[(V4, vlan)])?;
     }
+    bench.judge()
+}
+
+/// So long that the datapath takes the agent for dead.
+#[test]
+fn an_agent_that_was_stopped_for_long_keeps_the_order_of_what_comes_then() -> Result<()> {
+    let mut bench = Bench::start(&[])?;
+    bench.speak(V4, 1)?;
+    bench.agent.signal(Signal::SIGSTOP)?;
+    let stopped = Instant::now();
+    poll_until(SOON, "the agent to seem dead", || {
+        (stopped.elapsed() > Duration::from_millis(1500)).then_some(())
+    })?;
+    // It wakes up in the middle of a flood.
+    let (vms, agent, switch) = (&mut bench.vms, &bench.agent, &bench.lab.switch);
+    thread::scope(|scope| {
+        let waker = scope.spawn(|| {
+            poll_until(LATER, "the flood to begin", || {
+                (switch.counters("t0").ok()?.rx_packets > 100).then_some(())
+            })?;
+            agent.signal(Signal::SIGCONT)
+        });
+        vms.send(Pace::Flood, FRAMES, &[(V4, 2), (V6, 1)])?;
+        waker.join().expect("the waker does not panic")
+    })?;
     bench.judge()
 }
 
@@ -145,7 +175,7 @@ fn an_address_that_moves_a_hundred_times_keeps_its_order() -> Result<()> {
             bench.vms.send(Pace::Steady, 40 * round, &[(V4, vlan)])?;
         }
     }
-    let moves = stats(&bench.agent)?.get("moves");
+    let moves = bench.agent.stats()?.get("moves");
     ensure!(moves > 10, "it moved {moves} times only");
     bench.judge()
 }

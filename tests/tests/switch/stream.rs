@@ -1,28 +1,12 @@
-//! Numbered streams of raw frames, from many VMs at once to somebody at the client's side, with
-//! the switch in between.
+//! The switch between raw frames at both its ends.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write,
-    hint::spin_loop,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::{Duration, Instant},
-};
+use std::net::IpAddr;
 
-use anyhow::{Context, Result, ensure};
-use lab::{
-    Agent, Capture, Lab, Mac, Namespace, RawSender, Received, Tag, frame, poll_until,
-    traffic::UdpReport,
-};
+use anyhow::{Context, Result};
+pub use lab::traffic::numbered::{Pace, SINK_IPV4, SINK_IPV6, SINK_MAC, Sender, Vms};
+use lab::{Agent, Capture, Lab, poll_until};
 
-use crate::{RUN, SOON, VM_MAC, flow, run};
-
-/// Somebody at the client's side who answers nothing.
-pub const SINK_MAC: Mac = [0x52, 0x54, 0, 0, 0, 9];
-pub const SINK_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
-pub const SINK_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 9);
-
-const NUMBER: usize = size_of::<u64>();
+use crate::{RUN, SOON, run};
 
 /// The figure with the switch, and raw frames instead of hosts at both its ends.
 pub struct Bench {
@@ -56,7 +40,7 @@ impl Bench {
 
     /// Where the switch believes an address to be.
     pub fn site(&self, address: IpAddr) -> Result<Option<String>> {
-        let flow = flow(&self.agent, &address.to_string())?;
+        let flow = self.agent.flow(&address.to_string())?;
         Ok(flow.and_then(|flow| flow["site"].as_str().map(str::to_owned)))
     }
 
@@ -66,135 +50,4 @@ impl Bench {
             (self.site(address).ok()?.as_deref() == Some(site)).then_some(())
         })
     }
-}
-
-/// How fast frames come.
-#[derive(Clone, Copy, Debug)]
-pub enum Pace {
-    /// Back to back, as fast as they can be sent: faster than the agent forwards.
-    Flood,
-    /// Slower than the agent forwards, so that the datapath takes over in the middle of them.
-    Steady,
-}
-
-/// Who sends: an address, in a VLAN of the trunk.
-pub type Sender = (IpAddr, u16);
-
-/// The VMs' end of a trunk: it numbers the frames that it sends, and keeps them.
-pub struct Vms {
-    trunk: RawSender,
-    /// The size of the frames' payload in bytes, at least eight.
-    pub payload: usize,
-    sent: Vec<(Sender, Vec<u8>)>,
-}
-
-impl Vms {
-    /// Takes an interface of the WAN.
-    pub fn new(wan: &Namespace, interface: &str) -> Result<Self> {
-        Ok(Self {
-            trunk: RawSender::open(wan, interface)?,
-            payload: NUMBER,
-            sent: Vec::new(),
-        })
-    }
-
-    /// How many frames were sent.
-    pub fn sent(&self) -> usize {
-        self.sent.len()
-    }
-
-    /// Who sent the last frame.
-    pub fn last(&self) -> Option<Sender> {
-        self.sent.last().map(|(sender, _)| *sender)
-    }
-
-    /// Sends `count` frames, of these senders in turn.
-    pub fn send(&mut self, pace: Pace, count: usize, senders: &[Sender]) -> Result<()> {
-        let first = self.sent.len();
-        let mut frames = Vec::with_capacity(count);
-        for (number, sender) in (first..first + count).zip(senders.iter().cycle()) {
-            let plain = self.numbered(sender.0, number as u64);
-            frames.push(frame::tagged(&[Tag::c(sender.1)], &plain));
-            self.sent.push((*sender, plain));
-        }
-        match pace {
-            Pace::Flood => self.trunk.send_all(frames.iter().map(Vec::as_slice)),
-            Pace::Steady => self.send_steadily(&frames),
-        }
-    }
-
-    fn send_steadily(&self, frames: &[Vec<u8>]) -> Result<()> {
-        /// 80 000 frames a second.
-        const BURST: (usize, Duration) = (8, Duration::from_micros(100));
-        let mut due = Instant::now();
-        for burst in frames.chunks(BURST.0) {
-            // Too short to sleep.
-            while Instant::now() < due {
-                spin_loop();
-            }
-            due += BURST.1;
-            self.trunk.send_all(burst.iter().map(Vec::as_slice))?;
-        }
-        Ok(())
-    }
-
-    fn numbered(&self, address: IpAddr, number: u64) -> Vec<u8> {
-        let sink = match address {
-            IpAddr::V4(_) => IpAddr::V4(SINK_IPV4),
-            IpAddr::V6(_) => IpAddr::V6(SINK_IPV6),
-        };
-        let mut payload = number.to_be_bytes().to_vec();
-        payload.resize(self.payload.max(NUMBER), 0);
-        frame::udp(
-            VM_MAC,
-            SINK_MAC,
-            (address, 7).into(),
-            (sink, 9).into(),
-            &payload,
-        )
-    }
-
-    /// Whether every frame arrived, as it was sent but without its tag, and once, and those of one
-    /// sender in their order. Frames to others than the sink do not matter.
-    ///
-    /// # Errors
-    /// Says what became of whose frames.
-    pub fn check(&self, received: &[Received]) -> Result<()> {
-        let mut arrivals: BTreeMap<Sender, Vec<(u64, Instant)>> = BTreeMap::new();
-        for Received { frame, at, .. } in received {
-            if frame.starts_with(&SINK_MAC) {
-                let number = number(frame).with_context(|| format!("a stray {frame:02x?}"))?;
-                let sent = usize::try_from(number).ok().and_then(|n| self.sent.get(n));
-                let (sender, plain) = sent.with_context(|| format!("nobody sent {number}"))?;
-                ensure!(frame == plain, "frame {number} has become {frame:02x?}");
-                arrivals.entry(*sender).or_default().push((number, *at));
-            }
-        }
-        let mut counts: BTreeMap<Sender, u64> = BTreeMap::new();
-        for (sender, _) in &self.sent {
-            *counts.entry(*sender).or_default() += 1;
-        }
-        let mut wrong = String::new();
-        for ((address, vlan), count) in counts {
-            let arrivals = arrivals.remove(&(address, vlan)).unwrap_or_default();
-            let report = UdpReport::new(count, arrivals);
-            if !report.is_perfect() {
-                write!(wrong, "\n{address} in VLAN {vlan}: {report}")?;
-            }
-        }
-        ensure!(wrong.is_empty(), "of {} frames:{wrong}", self.sent());
-        Ok(())
-    }
-}
-
-/// The number in a frame of a VM.
-fn number(frame: &[u8]) -> Option<u64> {
-    const UDP: usize = 8;
-    let payload = UDP
-        + match frame.get(12..14)? {
-            [0x08, 0x00] => 14 + 20,
-            [0x86, 0xdd] => 14 + 40,
-            _ => return None,
-        };
-    Some(u64::from_be_bytes(*frame.get(payload..)?.first_chunk()?))
 }

@@ -10,7 +10,7 @@ use lab::{
 use serde_json::json;
 
 use crate::{
-    RUN, SILENCE, SOON, VM_IPV4, VM_IPV6, VM_MAC, flow, run, stats,
+    RUN, SILENCE, SOON, VM_IPV4, VM_IPV6, VM_MAC, run,
     stream::{SINK_IPV4, SINK_IPV6, SINK_MAC},
 };
 
@@ -135,7 +135,7 @@ fn tags_inside_are_carried_through_and_priorities_kept() -> Result<()> {
             }
         }
         wires.silent()?;
-        assert_eq!(stats(&wires.agent)?.faults(), []);
+        assert_eq!(wires.agent.stats()?.faults(), []);
     }
     Ok(())
 }
@@ -173,8 +173,8 @@ fn a_flow_is_shown_and_counted_as_designed() -> Result<()> {
             "bytes": 3 * down.len(),
         },
     });
-    assert_eq!(flow(&wires.agent, "10.0.0.13")?, Some(expected));
-    let stats = stats(&wires.agent)?;
+    assert_eq!(wires.agent.flow("10.0.0.13")?, Some(expected));
+    let stats = wires.agent.stats()?;
     let counted = [
         ("ports/t0/rx_packets", 3),
         ("ports/t0/rx_bytes", 3 * (down.len() + 4)),
@@ -213,7 +213,7 @@ fn frames_for_everyone_reach_each_site_once_and_questions_their_owner() -> Resul
         wires.up(frame, &[tagged(&[Tag::c(2)], frame)])?;
     }
     wires.silent()?;
-    assert_eq!(stats(&wires.agent)?.get("flooded"), 3);
+    assert_eq!(wires.agent.stats()?.get("flooded"), 3);
     Ok(())
 }
 
@@ -242,7 +242,7 @@ fn what_is_the_hosts_stays_with_the_host_and_sites_do_not_meet() -> Result<()> {
     let stranger = frame::udp([2; 6], VM_MAC, from, to, b"across");
     wires.down(&tagged(&[Tag::c(2)], &stranger), &stranger)?;
     wires.silent()?;
-    let stats = stats(&wires.agent)?;
+    let stats = wires.agent.stats()?;
     assert_eq!(
         (stats.get("passed"), stats.get("ports/t0/tx_packets")),
         (4, 0)

@@ -9,7 +9,7 @@ use lab::{
 };
 use serde_json::json;
 
-use crate::{LATER, RUN, SOON, VM_IPV4, VM_IPV6, VM_MAC, flow, flows, run, start, stats};
+use crate::{LATER, RUN, SOON, VM_IPV4, VM_IPV6, VM_MAC, run, start};
 
 const BYTES: u64 = 3_000_000;
 
@@ -42,7 +42,8 @@ fn both_sites_over_one_trunk() -> Result<()> {
     let other = other_vm(&lab, 1)?;
     talk(&lab.client, &vm)?;
     talk(&lab.client, &other)?;
-    let places: Vec<_> = flows(&agent)?
+    let places: Vec<_> = agent
+        .flows()?
         .iter()
         .map(|flow| (flow["address"].clone(), flow["site"].clone()))
         .collect();
@@ -56,7 +57,7 @@ fn both_sites_over_one_trunk() -> Result<()> {
         places,
         expected.map(|(address, site)| (json!(address), json!(site)))
     );
-    let stats = stats(&agent)?;
+    let stats = agent.stats()?;
     assert_eq!(stats.faults(), []);
     assert_eq!((stats.get("created"), stats.get("moves")), (4, 0));
     Ok(())
@@ -78,12 +79,14 @@ fn sites_on_trunks_of_their_own() -> Result<()> {
     )?;
     talk(&lab.client, &vm)?;
     talk(&lab.client, &other)?;
-    let flow = flow(&agent, "10.0.0.23")?.context("the flow of the VM in DC 2")?;
+    let flow = agent
+        .flow("10.0.0.23")?
+        .context("the flow of the VM in DC 2")?;
     assert_eq!(
         flow["uplink"]["instruction"],
         json!({"vlan": 1, "output": "t1"})
     );
-    assert_eq!(stats(&agent)?.faults(), []);
+    assert_eq!(agent.stats()?.faults(), []);
     Ok(())
 }
 
@@ -99,7 +102,7 @@ fn a_client_in_a_vlan_of_its_own() -> Result<()> {
             &[&["run", "--client", attachment], &sites[..]].concat(),
         )?;
         talk(&lab.client, &vm)?;
-        assert_eq!(stats(&agent)?.faults(), []);
+        assert_eq!(agent.stats()?.faults(), []);
     }
     Ok(())
 }
@@ -116,7 +119,7 @@ fn a_client_on_the_trunk_itself() -> Result<()> {
         &[&["run", "--client", "t0:9"], &sites[..]].concat(),
     )?;
     talk(&client, &vm)?;
-    assert_eq!(stats(&agent)?.faults(), []);
+    assert_eq!(agent.stats()?.faults(), []);
     Ok(())
 }
 
@@ -135,10 +138,12 @@ fn a_site_with_service_tags() -> Result<()> {
     )?;
     talk(&lab.client, &vm)?;
     talk(&lab.client, &other)?;
-    let flow = flow(&agent, "10.0.0.13")?.context("the flow of the VM in DC 1")?;
+    let flow = agent
+        .flow("10.0.0.13")?
+        .context("the flow of the VM in DC 1")?;
     let instruction = json!({"vlan": 300, "tpid": "802.1ad", "output": "t0"});
     assert_eq!(flow["uplink"]["instruction"], instruction);
-    assert_eq!(stats(&agent)?.faults(), []);
+    assert_eq!(agent.stats()?.faults(), []);
     Ok(())
 }
 
@@ -162,7 +167,7 @@ fn jumbo_frames() -> Result<()> {
         );
         download(near, far, BYTES, LATER)?;
     }
-    let stats = stats(&agent)?;
+    let stats = agent.stats()?;
     assert_eq!(stats.faults(), []);
     ensure!(stats.get("ports/c0/rx_bytes") > 200 * 9000, "{stats:?}");
     Ok(())

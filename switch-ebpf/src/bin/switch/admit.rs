@@ -10,11 +10,21 @@ use switch_ebpf::{
 
 use crate::{Ingress, count, maps};
 
+/// For whom a frame is let through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Admitted {
+    /// For whoever decides.
+    Claim,
+    /// For the agent alone, which will refuse it: the site may not claim the address.
+    Sample,
+}
+
 /// Lets a frame from an address through that is bound elsewhere.
 #[inline(always)]
-pub fn known(ingress: &Ingress<'_>, address: Address) -> Result<(), Drop> {
-    authorised(ingress, address)?;
-    not_refused(ingress, address)
+pub fn known(ingress: &Ingress<'_>, address: Address) -> Result<Admitted, Drop> {
+    let admitted = authorised(ingress, address)?;
+    not_refused(ingress, address)?;
+    Ok(admitted)
 }
 
 /// Lets a frame from an address through that is not bound.
@@ -24,10 +34,10 @@ pub fn newcomer(ingress: &Ingress<'_>, address: Address) -> Result<(), Drop> {
     let site = ingress.attachment.site;
     let key = SourceKey { site, address };
     if !maps::source_within(&key, SOURCE_LIMIT) {
-        return limited(site, Limited::SourceRate, Drop::SourceRate);
+        return Err(limited(site, Limited::SourceRate, Drop::SourceRate));
     }
     if !within(maps::newcomer_due(site), NEWCOMER_LIMIT) {
-        return limited(site, Limited::MissRate, Drop::MissRate);
+        return Err(limited(site, Limited::MissRate, Drop::MissRate));
     }
     Ok(())
 }
@@ -35,16 +45,16 @@ pub fn newcomer(ingress: &Ingress<'_>, address: Address) -> Result<(), Drop> {
 /// Whether the site may claim the address. One frame in a while is let through although it may not,
 /// so that the agent can tell of it.
 #[inline(always)]
-fn authorised(ingress: &Ingress<'_>, address: Address) -> Result<(), Drop> {
+fn authorised(ingress: &Ingress<'_>, address: Address) -> Result<Admitted, Drop> {
     let site = ingress.attachment.site;
     let restricted = maps::site_policy(site).is_some_and(|policy| policy.restricted != 0);
     if !restricted || maps::allows(&AllowKey::new(site, address)) {
-        return Ok(());
+        return Ok(Admitted::Claim);
     }
     if within(maps::sample_due(site), UNAUTHORISED_SAMPLE) {
-        return Ok(());
+        return Ok(Admitted::Sample);
     }
-    limited(site, Limited::Unauthorised, Drop::Unauthorised)
+    Err(limited(site, Limited::Unauthorised, Drop::Unauthorised))
 }
 
 /// Whether the agent has not just refused the same.
@@ -56,11 +66,11 @@ fn not_refused(ingress: &Ingress<'_>, address: Address) -> Result<(), Drop> {
     if until_ns == 0 || until_ns <= unsafe { bpf_ktime_get_ns() } {
         return Ok(());
     }
-    limited(site, Limited::Refused, Drop::Refused)
+    Err(limited(site, Limited::Refused, Drop::Refused))
 }
 
 #[inline(always)]
-fn limited(site: u32, limit: Limited, reason: Drop) -> Result<(), Drop> {
+fn limited(site: u32, limit: Limited, reason: Drop) -> Drop {
     count::limited(site, limit);
-    Err(reason)
+    reason
 }

@@ -4,7 +4,7 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use switch_ebpf::{
     abi::{
         Binding, BindingKey, Counter, Drop, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE,
-        KIND_RARP, Leg, MODE_NATIVE, NO_SITE, Network, PHASE_SETTLED,
+        KIND_RARP, Leg, MODE_NATIVE, Network, PHASE_SETTLED,
     },
     frame::{Evidence, Origin, Retag},
     learning_packet, rule,
@@ -12,7 +12,9 @@ use switch_ebpf::{
 };
 
 use crate::{
-    Ingress, Verdict, admit, count, learn, maps,
+    Ingress, Verdict,
+    admit::{self, Admitted},
+    count, learn, maps,
     miss::{self, Queued},
 };
 
@@ -49,8 +51,8 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
         if is_late(network, binding, attachment.site, evidence) {
             kind = KIND_QUEUED_LATE;
         } else {
-            admit::known(ingress, address)?;
-            if !learn::is_ours(network, evidence) {
+            let admitted = admit::known(ingress, address)?;
+            if admitted == Admitted::Sample || !learn::is_ours(network, binding, evidence) {
                 return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
             }
             learn::decide(ctx, ingress, network, &key, binding)?;
@@ -89,8 +91,7 @@ fn is_late(network: &Network, binding: &Binding, site: u32, evidence: Evidence) 
         Evidence::Announce => network.hold_down_announce_ns,
     };
     // SAFETY: a helper without arguments.
-    binding.previous_site != NO_SITE
-        && rule::is_late(binding, site, hold_down_ns, unsafe { bpf_ktime_get_ns() })
+    rule::is_late(binding, site, hold_down_ns, unsafe { bpf_ktime_get_ns() })
 }
 
 #[inline(always)]

@@ -4,8 +4,8 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use switch_ebpf::{
     abi::{
-        Binding, BindingKey, Counter, Drop, LEARN_ALWAYS, LEARN_NEVER, LEFT_UNKNOWN, Network,
-        PHASE_SETTLED,
+        Binding, BindingKey, Counter, Drop, KIND_HELD, KIND_MOVED, LEARN_ALWAYS, LEARN_NEVER,
+        LEFT_UNKNOWN, Network, PHASE_SETTLED,
     },
     frame::Evidence,
     rule::{self, Claim, Learn, Policy, Verdict},
@@ -13,19 +13,20 @@ use switch_ebpf::{
 
 use crate::{Ingress, count, maps, miss};
 
-/// Whether the datapath decides on data by itself.
+/// Whether the datapath decides by itself on what speaks for a bound address.
 #[inline(always)]
-pub fn is_ours(network: &Network, evidence: Evidence) -> bool {
+pub fn is_ours(network: &Network, binding: &Binding, evidence: Evidence) -> bool {
     matches!(evidence, Evidence::Data)
         && match network.learn_in_datapath {
-            LEARN_ALWAYS => true,
+            // In a handover the agent has frames of the address, and it will write the binding.
+            LEARN_ALWAYS => binding.phase == PHASE_SETTLED || !miss::agent_is_there(),
             LEARN_NEVER => false,
             _ => !miss::agent_is_there(),
         }
 }
 
-/// Applies the rule to a frame from another site than its address is bound to; `slot` is the
-/// binding's. The frame is delivered unless this is an error.
+/// Applies the rule to a frame from another site than its address is bound to. The frame is
+/// delivered unless this is an error.
 #[inline(always)]
 pub fn decide(
     ctx: &XdpContext,
@@ -44,27 +45,33 @@ pub fn decide(
     // SAFETY: a helper without arguments.
     let now_ns = unsafe { bpf_ktime_get_ns() };
     match rule::judge(Some(binding), &claim, &policy, now_ns) {
+        Verdict::Move | Verdict::Quarantine => {}
+        Verdict::Refuse(_) => return Err(Drop::Refused),
+        Verdict::Create | Verdict::Refresh | Verdict::Late => return Ok(()),
+    }
+    // Of several CPUs that see the same move one carries it out. The others deliver: if it was
+    // another move, the next frame will tell.
+    let Some(claimed) = maps::claim(key, binding) else {
+        return Ok(());
+    };
+    let before = *claimed.binding;
+    match rule::judge(Some(&before), &claim, &policy, now_ns) {
         Verdict::Move => {
-            // Of several CPUs that see the same move one carries it out. The others deliver: if it
-            // was another move, the next frame will tell.
-            if !maps::claim_move(binding, now_ns) {
-                return Ok(());
-            }
-            let after = rule::moved(binding, &claim, &policy, now_ns);
-            write(key, &after);
+            write(key, &rule::moved(&before, &claim, &policy, now_ns));
             count::counter(Counter::Moves);
-            miss::learned(ctx, ingress, binding.site, binding.slot);
+            miss::learned(ctx, ingress, KIND_MOVED, &before);
             Ok(())
         }
         Verdict::Quarantine => {
-            if maps::claim_move(binding, binding.moved_at_ns.wrapping_add(1)) {
-                write(key, &rule::quarantined(binding, now_ns));
-                miss::learned(ctx, ingress, binding.site, binding.slot);
-            }
+            write(key, &rule::quarantined(&before, now_ns));
+            miss::learned(ctx, ingress, KIND_HELD, &before);
             Err(Drop::Refused)
         }
-        Verdict::Refuse(_) => Err(Drop::Refused),
-        Verdict::Create | Verdict::Refresh | Verdict::Late => Ok(()),
+        // Another CPU has moved it meanwhile.
+        _ => {
+            claimed.give_back();
+            Ok(())
+        }
     }
 }
 

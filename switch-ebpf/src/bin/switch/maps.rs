@@ -3,7 +3,7 @@
 
 use aya_ebpf::{
     bindings::BPF_EXIST,
-    helpers::bpf_ktime_get_ns,
+    helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns},
     macros::map,
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie},
 };
@@ -11,8 +11,8 @@ pub use switch_ebpf::xdp::maps::{redirect, traffic};
 use switch_ebpf::{
     abi::{
         self, AllowKey, Attachment, AttachmentKey, Binding, BindingKey, DEFAULT_MAX_FLOWS,
-        FlowTraffic, Gateway, Label, Leg, Limited, MAX_ALLOWED, MAX_GATEWAYS, MAX_NETWORKS,
-        MAX_SITES, MAX_SOURCES, MISS_RING, Network, SitePolicy, SourceKey,
+        FlowTraffic, Gateway, LEFT_CLAIMED, Label, Leg, Limited, MAX_ALLOWED, MAX_GATEWAYS,
+        MAX_NETWORKS, MAX_SITES, MAX_SOURCES, MISS_RING, Network, SitePolicy, SourceKey,
     },
     limit::Limit,
     xdp::{Shared, within},
@@ -167,13 +167,50 @@ pub fn limited(site: u32, limit: Limited) -> Option<*mut u64> {
     LIMITED.get_ptr_mut(abi::limited(site, limit))
 }
 
-/// Marks a binding as moved at a time, if nobody else has meanwhile.
+/// A binding that no other CPU may replace.
+pub struct Claimed {
+    /// The binding.
+    pub binding: &'static Binding,
+    left: u64,
+}
+
+/// Claims a binding for this CPU; nothing if another one has, or has replaced it.
 #[inline(always)]
-pub fn claim_move(binding: &'static Binding, now_ns: u64) -> bool {
-    let before_ns = binding.moved_at_ns;
+pub fn claim(key: &BindingKey, binding: &'static Binding) -> Option<Claimed> {
+    // SAFETY: a helper without arguments.
+    let mine = LEFT_CLAIMED + u64::from(unsafe { bpf_get_smp_processor_id() });
+    let shared = shared_left(binding);
+    let left = shared.load();
+    if Binding::is_claimed(left) || !shared.replace(left, mine) {
+        return None;
+    }
+    // It may have been replaced since it was looked up, and its memory may hold another one. What
+    // is found now and is mine stays.
+    match self::binding(key) {
+        Some(current) if shared_left(current).load() == mine => Some(Claimed {
+            binding: current,
+            left,
+        }),
+        _ => {
+            shared.replace(mine, left);
+            None
+        }
+    }
+}
+
+impl Claimed {
+    /// Leaves the binding as it is.
+    #[inline(always)]
+    pub fn give_back(self) {
+        let shared = shared_left(self.binding);
+        shared.replace(shared.load(), self.left);
+    }
+}
+
+#[inline(always)]
+fn shared_left(binding: &'static Binding) -> Shared {
     // SAFETY: an aligned `u64` in an element of the map, which programs change by this only.
-    let moved_at = unsafe { Shared::new((&raw const binding.moved_at_ns).cast_mut()) };
-    moved_at.replace(before_ns, now_ns)
+    unsafe { Shared::new((&raw const binding.left).cast_mut()) }
 }
 
 /// Puts a binding in the place of the one there is.
@@ -186,8 +223,9 @@ pub fn replace_binding(key: &BindingKey, binding: &Binding) {
 /// Where an address is.
 #[inline(always)]
 pub fn binding(key: &BindingKey) -> Option<&'static Binding> {
-    // SAFETY: an update swaps in another element. The old one stays readable for this program's
-    // run unless the agent reuses it meanwhile, which takes a whole number of further updates.
+    // SAFETY: an update swaps in another element; the old one stays mapped. The kernel reuses it for
+    // the update after the next on the same CPU (`extra_elems` in kernel/bpf/hashtab.c): what is needed
+    // of a binding is read right after this, in less time than two system calls take.
     unsafe { BINDINGS.get(key) }
 }
 

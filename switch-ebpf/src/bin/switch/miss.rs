@@ -7,8 +7,8 @@ use aya_ebpf::{
 };
 use switch_ebpf::{
     abi::{
-        ANNOUNCE_LIMIT, Counter, Drop, KIND_ANSWER, KIND_FLOOD, KIND_LEARNED, KIND_UNDECIDED,
-        Limited, MISS_RING, MissHeader,
+        ANNOUNCE_LIMIT, Binding, Counter, Drop, KIND_ANSWER, KIND_FLOOD, KIND_UNDECIDED, Limited,
+        MISS_RING, MissHeader,
     },
     xdp::{Shared, within},
 };
@@ -67,13 +67,13 @@ pub fn to_agent(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop> {
     }
 }
 
-/// Leaves a record of what the datapath has learned by itself; `from` is where the address was bound.
+/// Leaves a record of what the datapath has made of a binding by itself.
 #[inline(always)]
-pub fn learned(ctx: &XdpContext, ingress: &Ingress<'_>, from: u32, slot: u32) {
+pub fn learned(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32, before: &Binding) {
     let header = MissHeader {
-        number: u64::from(from),
-        slot,
-        ..header(ingress, KIND_LEARNED)
+        number: u64::from(before.site),
+        slot: before.slot,
+        ..header(ingress, kind)
     };
     if !submit(ctx.ctx, &header, Shared::none()) {
         count::counter(Counter::RecordsLost);

@@ -25,12 +25,17 @@ impl Stats {
     ///
     /// # Panics
     /// When there is none: its name is an interface.
+    #[must_use]
     pub fn get(&self, path: &str) -> u64 {
         let value = self.0.pointer(&format!("/{path}")).and_then(Value::as_u64);
         value.unwrap_or_else(|| panic!("there is no counter {path} in {}", self.0))
     }
 
     /// Whether an agent runs, and which process it is.
+    ///
+    /// # Panics
+    /// When there is no such entry: its name is an interface.
+    #[must_use]
     pub fn agent(&self) -> (bool, Option<u32>) {
         let Value::Object(agent) = &self.0["agent"] else {
             panic!("there is no agent in {}", self.0);
@@ -40,6 +45,7 @@ impl Stats {
     }
 
     /// What was dropped, by reason, without the reasons that were none.
+    #[must_use]
     pub fn drops(&self) -> Vec<(&str, u64)> {
         let drops = self.0["drops"].as_object().into_iter().flatten();
         let counted = drops.map(|(reason, count)| (reason.as_str(), count.as_u64().unwrap_or(0)));
@@ -48,6 +54,7 @@ impl Stats {
 
     /// What went wrong inside the switch: frames dropped, lost on their way to the agent, or
     /// forwarded out of order. Empty is how it should be.
+    #[must_use]
     pub fn faults(&self) -> Vec<(&str, u64)> {
         let mut faults = self.drops();
         for counter in ["misses_lost", "handover_overtaken"] {
