@@ -96,6 +96,7 @@ impl Collector for Collected {
             moves,
             moves_in_datapath,
             created,
+            questions,
             conflicts,
             unconfirmed,
             refused,
@@ -126,6 +127,11 @@ impl Collector for Collected {
                 moves_in_datapath,
             ),
             ("created", "Bindings made", created),
+            (
+                "questions",
+                "Questions to old sites whether an address still answers there",
+                questions,
+            ),
             (
                 "conflicts",
                 "Moves after which the address still answered at its old site",

@@ -142,6 +142,7 @@ pub fn stats(tables: &Tables) -> Result<Stats, MapError> {
         moves: tables.agent(agent::MOVES)? + tables.counter(Counter::Moves)?,
         moves_in_datapath: tables.counter(Counter::Moves)?,
         created: tables.agent(agent::CREATED)?,
+        questions: tables.agent(agent::QUESTIONS)?,
         conflicts: tables.agent(agent::CONFLICTS)?,
         unconfirmed: tables.agent(agent::UNCONFIRMED)?,
         refused,

@@ -200,10 +200,8 @@ fn a_real_move_stands_after_three_questions() -> Result<()> {
                 json!({"event": "moved", "from": "dc1", "to": "dc2", "evidence": "data"}),
             ]
         );
-        assert_eq!(
-            (bench.stat("conflicts")?, bench.stat("unconfirmed")?),
-            (0, 0)
-        );
+        let counted = ["questions", "conflicts", "unconfirmed"].map(|name| bench.stat(name).ok());
+        assert_eq!(counted, [Some(3), Some(0), Some(0)]);
         assert_eq!(bench.flow(address)?["site"], "dc2");
     }
     Ok(())
@@ -287,6 +285,26 @@ fn two_live_hosts_are_rolled_back_where_the_operator_wants_it() -> Result<()> {
         })?;
         bench.speak(&first, address, "dc1")?;
         assert_eq!(bench.events(address)?.len(), events.len());
+    }
+    Ok(())
+}
+
+#[test]
+fn what_the_datapath_has_learned_is_questioned_too() -> Result<()> {
+    let options = [
+        "--learn-in-datapath",
+        "always",
+        "--on-conflict",
+        "roll-back",
+    ];
+    for address in BOTH {
+        let (bench, _vms, told) = fight(&options, address, [A, B])?;
+        assert_eq!(told, duplicate("roll-back", [A_TEXT, B_TEXT]));
+        assert_eq!(bench.stat("moves_in_datapath")?, 1);
+        poll_until(SOON, "the way back", || {
+            let flow = bench.flow(address).ok()?;
+            (flow["site"] == "dc1" && flow["mac"] == A_TEXT).then_some(())
+        })?;
     }
     Ok(())
 }

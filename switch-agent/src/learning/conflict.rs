@@ -75,10 +75,8 @@ impl Learner {
             let from = MacAddress(port.link.mac);
             let to = Some(MacAddress(due.old_mac));
             let bytes = question(from, due.key.address.into(), to, true);
-            if let Some(bytes) = bytes
-                && let Ok(frame) = Frame::read(bytes.as_slice())
-            {
-                self.outbox.push(&bytes, &frame, false, &leg, None);
+            if let Some(bytes) = bytes {
+                self.outbox.push_question(&bytes, &leg);
             }
         }
     }
@@ -123,42 +121,39 @@ impl Learner {
             STATE_LEARNED => self.on_conflict,
             _ => OnConflict::Alarm,
         };
-        let (old, new) = (question.old_site, question.new_site);
-        let address = question.key.address;
-        self.tell(
-            EventKind::Duplicate,
-            address,
-            None,
-            (Some(old), Some(new)),
-            |event| {
-                event.reason = Some(what.as_str().to_owned());
-                event.mac = Some(MacAddress(question.mac));
-                event.old_mac = Some(MacAddress(old_mac));
-            },
-        );
-        let (kind, sites) = match what {
-            OnConflict::Alarm => return Ok(()),
+        let (key, now_ns) = (&question.key, now_ns()?);
+        let (old, new) = (Some(question.old_site), Some(question.new_site));
+        let done = match what {
+            OnConflict::Alarm => None,
             OnConflict::RollBack => {
                 // No evidence moves it, so that it does not count towards the quarantine. The move
                 // that is undone has counted: whoever goes on claiming the address is stopped by that.
                 let back = Binding {
                     mac: old_mac,
-                    ..rule::moved_by_operator(binding, old, now_ns()?)
+                    ..rule::moved_by_operator(binding, question.old_site, now_ns)
                 };
-                self.flows.relocate(&question.key, back)?;
-                self.pardon(&question.key)?;
-                (EventKind::Moved, (Some(new), Some(old)))
+                self.flows.relocate(key, back)?;
+                self.pardon(key)?;
+                Some(EventKind::Moved)
             }
             OnConflict::Quarantine => {
-                let held = rule::quarantined(binding, now_ns()?);
-                self.flows.replace(&question.key, &held)?;
+                let held = rule::quarantined(binding, now_ns);
+                self.flows.replace(key, &held)?;
                 self.quarantines.add(&held, self.policy.quarantine_ns);
-                (EventKind::Quarantined, (Some(new), Some(old)))
+                Some(EventKind::Quarantined)
             }
         };
-        self.tell(kind, address, None, sites, |event| {
-            event.reason = Some("it answers at both sites".to_owned());
+        let kind = EventKind::Duplicate;
+        self.tell(kind, key.address, None, (old, new), |event| {
+            event.reason = Some(what.as_str().to_owned());
+            event.mac = Some(MacAddress(question.mac));
+            event.old_mac = Some(MacAddress(old_mac));
         });
+        if let Some(kind) = done {
+            self.tell(kind, key.address, None, (new, old), |event| {
+                event.reason = Some("it answers at both sites".to_owned());
+            });
+        }
         Ok(())
     }
 }

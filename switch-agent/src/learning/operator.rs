@@ -45,9 +45,11 @@ impl Learner {
             Order::Release { address } => (address, self.release(address)),
         };
         let key = self.key(address);
-        // The operator knows better than whoever answers.
-        self.questions.close(&key);
-        let done = done.and_then(|()| Ok(self.pardon(&key)?));
+        let done = done.and_then(|()| {
+            // The operator knows better than whoever answers.
+            self.questions.close(&key);
+            Ok(self.pardon(&key)?)
+        });
         done.map_err(|no| match no {
             No::Refused(why) => why,
             No::Failed(error) => error.to_string(),

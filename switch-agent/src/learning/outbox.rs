@@ -1,4 +1,5 @@
-//! Frames that the agent gives back: collected per port, sent in their order, counted.
+//! Frames that the agent gives back, and its own questions: collected per port, sent in their order,
+//! counted.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,7 +23,8 @@ struct Waiting {
 
 struct Waited {
     end: usize,
-    traffic: u32,
+    /// The attachment it is counted for; nothing for the agent's own, which never came in.
+    traffic: Option<u32>,
     /// The slot it is counted under, and when it came in.
     flow: Option<(u32, u64)>,
 }
@@ -59,10 +61,27 @@ impl Outbox {
         leg: &Leg,
         flow: Option<(u32, u64)>,
     ) {
+        let change = Retag::between(frame.outer(), own_tag, leg.tag());
+        self.wait(bytes, change, leg, Some(leg.traffic), flow);
+    }
+
+    /// Puts an untagged question of the agent's own in line for a leg.
+    pub fn push_question(&mut self, bytes: &[u8], leg: &Leg) {
+        let change = Retag::between(None, false, leg.tag());
+        self.wait(bytes, change, leg, None, None);
+    }
+
+    fn wait(
+        &mut self,
+        bytes: &[u8],
+        change: Retag,
+        leg: &Leg,
+        traffic: Option<u32>,
+        flow: Option<(u32, u64)>,
+    ) {
         let Some((_, waiting)) = self.ports.get_mut(&leg.port) else {
             return;
         };
-        let change = Retag::between(frame.outer(), own_tag, leg.tag());
         if bytes.len().wrapping_add_signed(change.growth()) > leg.max_frame as usize {
             self.too_big += 1;
             return;
@@ -70,7 +89,7 @@ impl Outbox {
         retag_into(bytes, change, &mut waiting.bytes);
         waiting.frames.push(Waited {
             end: waiting.bytes.len(),
-            traffic: leg.traffic,
+            traffic,
             flow,
         });
     }
@@ -111,11 +130,15 @@ impl Outbox {
 fn count(tables: &mut Tables, frames: &[Waited], sent: usize) -> Result<(), MapError> {
     let mut by_traffic: HashMap<u32, Forwarded> = HashMap::new();
     let mut by_slot: HashMap<u32, FlowTraffic> = HashMap::new();
-    let mut start = 0;
+    let (mut start, mut questions) = (0, 0);
     for frame in frames.iter().take(sent) {
         let bytes = (frame.end - start) as u64;
         start = frame.end;
-        let sum = by_traffic.entry(frame.traffic).or_default();
+        let Some(traffic) = frame.traffic else {
+            questions += 1;
+            continue;
+        };
+        let sum = by_traffic.entry(traffic).or_default();
         sum.packets += 1;
         sum.bytes += bytes;
         if let Some((slot, time_ns)) = frame.flow {
@@ -124,6 +147,9 @@ fn count(tables: &mut Tables, frames: &[Waited], sent: usize) -> Result<(), MapE
             sum.down_bytes += bytes;
             sum.down_last_ns = sum.down_last_ns.max(time_ns);
         }
+    }
+    if questions > 0 {
+        tables.add_agent(agent::QUESTIONS, questions)?;
     }
     for (index, sum) in by_traffic {
         tables.add_agent_traffic(index, sum)?;

@@ -56,6 +56,7 @@ fn print_switch(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
         moves,
         moves_in_datapath,
         created,
+        questions,
         conflicts,
         unconfirmed,
         refused,
@@ -108,6 +109,7 @@ fn print_switch(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
     row(&"created", created);
     row(&"moves", moves);
     row(&"moves in the datapath", moves_in_datapath);
+    row(&"questions to old sites", questions);
     row(&"conflicts", conflicts);
     row(&"moves not confirmed", unconfirmed);
     row(&"misses", misses);
@@ -281,6 +283,7 @@ bindings, room for                     65536
 created                                    3
 moves                                      2
 moves in the datapath                     15
+questions to old sites                    18
 conflicts                                 16
 moves not confirmed                       17
 misses                                     7

@@ -2,8 +2,8 @@
 
 use crate::limit::Limit;
 
-/// RARP requests, learning packets and answers to the agent's questions from one site: 20 000 a
-/// second, and 10 000 at once, which is what the evacuation of a large host takes.
+/// RARP requests, learning packets and answers to the port itself, from one site: 20 000 a second, and
+/// 10 000 at once, which is what the evacuation of a large host takes.
 pub const ANNOUNCE_LIMIT: Limit = Limit {
     interval_ns: 50_000,
     burst_ns: 500_000_000,

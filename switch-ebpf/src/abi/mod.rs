@@ -85,6 +85,8 @@ pub mod agent {
     pub const CONFLICTS: u32 = 4;
     /// Moves that nobody was asked about, because too many questions were open.
     pub const UNCONFIRMED: u32 = 5;
+    /// Questions to old sites, sent.
+    pub const QUESTIONS: u32 = 6;
     /// The first of the refusals, in the order of [`Refusal::ALL`](crate::rule::Refusal::ALL).
     pub const REFUSED: u32 = 16;
     /// How many there are.
