@@ -53,6 +53,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Move(args) => verbs::move_(&client, &args, out),
         Command::Unbind(args) => verbs::unbind(&client, &args, out),
         Command::Release(args) => verbs::release(&client, &args, out),
+        Command::Explain(args) => verbs::explain(&client, &args, out),
         Command::Events(args) => verbs::events(&client, &args, out, &mut io::stderr()),
     }
 }

@@ -96,6 +96,8 @@ impl Collector for Collected {
             moves,
             moves_in_datapath,
             created,
+            conflicts,
+            unconfirmed,
             refused,
             drops,
             late,
@@ -124,6 +126,16 @@ impl Collector for Collected {
                 moves_in_datapath,
             ),
             ("created", "Bindings made", created),
+            (
+                "conflicts",
+                "Moves after which the address still answered at its old site",
+                conflicts,
+            ),
+            (
+                "unconfirmed",
+                "Moves of which no old site was asked, for too many were",
+                unconfirmed,
+            ),
             (
                 "late",
                 "Frames from a site that was just left, delivered",
@@ -278,6 +290,7 @@ mod tests {
             "# TYPE switch_agent_misses counter",
             "switch_agent_misses_total 7",
             "switch_agent_learning_packets_total 13",
+            "switch_agent_conflicts_total 16",
             "switch_agent_refused_total{reason=\"pinned\"} 4",
             "switch_agent_drops_total{reason=\"malformed\"} 5",
             "switch_agent_port_packets_total{port=\"c0\",direction=\"rx\"} 20",

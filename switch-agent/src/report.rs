@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use aya::maps::MapError;
 use switch_ebpf::{
     abi::{
-        Binding, BindingKey, Counter, Drop, Leg, Limited, MODE_GENERIC, MODE_NATIVE,
-        STATE_QUARANTINED, STATE_STATIC, agent, traffic,
+        Binding, BindingKey, Counter, Drop, Leg, Limited, MODE_GENERIC, MODE_NATIVE, agent, traffic,
     },
     rule::Refusal,
 };
@@ -63,11 +62,7 @@ fn flow(
     Ok(Some(Flow {
         network,
         address,
-        state: match binding.state {
-            STATE_STATIC => FlowState::Static,
-            STATE_QUARANTINED => FlowState::Quarantined,
-            _ => FlowState::Learned,
-        },
+        state: FlowState::from(binding.state),
         previous_site: names
             .site(binding.previous_site)
             .and_then(|name| name.parse().ok()),
@@ -147,6 +142,8 @@ pub fn stats(tables: &Tables) -> Result<Stats, MapError> {
         moves: tables.agent(agent::MOVES)? + tables.counter(Counter::Moves)?,
         moves_in_datapath: tables.counter(Counter::Moves)?,
         created: tables.agent(agent::CREATED)?,
+        conflicts: tables.agent(agent::CONFLICTS)?,
+        unconfirmed: tables.agent(agent::UNCONFIRMED)?,
         refused,
         drops,
         late: tables.counter(Counter::Late)? + tables.agent(agent::LATE)?,

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use thiserror::Error;
 
 use crate::{
-    api::{AnyStats, Flow, Order},
+    api::{AnyStats, Explanation, Flow, Order},
     config::Config,
     control::{Backend, Journal},
     datapath::{
@@ -19,7 +19,7 @@ use crate::{
     ports::{Changes, Port, PortRole},
     report,
     state::{State, StateFile},
-    types::{InstanceName, PortName, Tpid},
+    types::{InstanceName, PortName, Tpid, VmAddress},
 };
 
 /// Why a switch does not start, or does not end as it should.
@@ -145,9 +145,7 @@ impl Switch {
                 instance::undo(&pins, &state, instance);
             }
         })?;
-        let words = EbpfLogger::init(programs.ebpf())
-            .inspect_err(|error| tracing::debug!(%error, "no words from the datapath"))
-            .ok();
+        let words = programs.words();
         Ok(Self {
             pins,
             state,
@@ -258,6 +256,10 @@ impl Backend for Control {
 
     fn order(&self, order: Order) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(self.learner.order(order))
+    }
+
+    fn explain(&self, address: VmAddress) -> BoxFuture<'_, Result<Explanation, String>> {
+        Box::pin(self.learner.explain(address))
     }
 
     fn journal(&self) -> &Journal {

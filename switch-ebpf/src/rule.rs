@@ -4,7 +4,7 @@
 //! or clocks, so that the agent and an XDP program can run the same code.
 
 use crate::{
-    abi::{Binding, NO_SITE, STATE_LEARNED, STATE_QUARANTINED, STATE_STATIC},
+    abi::{Binding, MAX_SITES, NO_SITE, STATE_LEARNED, STATE_QUARANTINED, STATE_STATIC},
     frame::Evidence,
 };
 
@@ -152,9 +152,12 @@ pub enum Verdict {
 /// The datapath asks this by itself, so that late frames cost no miss.
 #[inline(always)]
 pub fn is_late(binding: &Binding, site: u32, hold_down_ns: u64, now_ns: u64) -> bool {
-    binding.state != STATE_QUARANTINED
-        && binding.previous_site == site
-        && now_ns.saturating_sub(binding.moved_at_ns) < hold_down_ns
+    binding.state != STATE_QUARANTINED && has_left(binding, site, hold_down_ns, now_ns)
+}
+
+#[inline(always)]
+fn has_left(binding: &Binding, site: u32, hold_down_ns: u64, now_ns: u64) -> bool {
+    was_there(binding, site) && now_ns.saturating_sub(binding.moved_at_ns) < hold_down_ns
 }
 
 /// The rule. `now_ns` is the time on the clock that the binding's times are of.
@@ -172,16 +175,16 @@ pub fn judge(binding: Option<&Binding>, claim: &Claim, policy: &Policy, now_ns: 
     if binding.site == claim.site {
         return Verdict::Refresh;
     }
+    let over = is_quarantine_over(binding, policy, now_ns);
+    if binding.state == STATE_QUARANTINED && !over {
+        return Verdict::Refuse(Refusal::Quarantined);
+    }
     let hold_down_ns = policy.hold_down_ns(claim.evidence);
-    if is_late(binding, claim.site, hold_down_ns, now_ns) {
+    if has_left(binding, claim.site, hold_down_ns, now_ns) {
         return Verdict::Late;
     }
     if binding.state == STATE_STATIC {
         return Verdict::Refuse(Refusal::Pinned);
-    }
-    let over = is_quarantine_over(binding, policy, now_ns);
-    if binding.state == STATE_QUARANTINED && !over {
-        return Verdict::Refuse(Refusal::Quarantined);
     }
     if policy.pin_mac && binding.mac != [0; 6] && binding.mac != claim.mac {
         return Verdict::Refuse(Refusal::OtherMac);
@@ -206,10 +209,23 @@ pub fn is_quarantine_over(binding: &Binding, policy: &Policy, now_ns: u64) -> bo
 
 /// The moves already counted in the window that is open at `now_ns`.
 #[inline(always)]
-fn moves_in_window(binding: &Binding, policy: &Policy, now_ns: u64) -> u32 {
+pub fn moves_in_window(binding: &Binding, policy: &Policy, now_ns: u64) -> u32 {
     let open = binding.window_moves > 0
         && now_ns.saturating_sub(binding.window_start_ns) < policy.quarantine_window_ns;
     if open { binding.window_moves } else { 0 }
+}
+
+/// Whether a site is the last but one or two that the address was at. A VM that moves on quickly has
+/// stragglers at both.
+#[inline(always)]
+const fn was_there(binding: &Binding, site: u32) -> bool {
+    binding.previous_site == site || earlier(site) != 0 && binding.earlier_site == earlier(site)
+}
+
+/// A site as [`Binding::earlier_site`] holds it.
+#[inline(always)]
+const fn earlier(site: u32) -> u16 {
+    if site < MAX_SITES { site as u16 + 1 } else { 0 }
 }
 
 /// A new binding. `slot` is the place of its counters.
@@ -226,7 +242,7 @@ pub fn created(site: u32, slot: u32, now_ns: u64, mac: [u8; 6]) -> Binding {
         window_start_ns: 0,
         created_at_ns: now_ns,
         mac,
-        reserved: [0; 2],
+        earlier_site: 0,
     }
 }
 
@@ -259,6 +275,7 @@ pub fn moved_by_operator(binding: &Binding, site: u32, now_ns: u64) -> Binding {
     Binding {
         site,
         previous_site: binding.site,
+        earlier_site: earlier(binding.previous_site),
         moved_at_ns: now_ns,
         ..*binding
     }

@@ -21,6 +21,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     Host, Mac, Namespace, Tag,
+    frame::{ETHERTYPE_ARP, ETHERTYPE_RARP},
     net::{
         address::move_interface,
         bpf::{Rule, Step, When},
@@ -75,6 +76,17 @@ pub struct Vm {
     host: Host,
     tap: String,
     dc: usize,
+}
+
+impl Dc {
+    /// Plugs a device into the LAN: `port` in its namespace, `lan_port` at the bridge.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub fn plug(&self, ns: &Namespace, port: &str, lan_port: &str) -> Result<()> {
+        veth((ns, port), (&self.ns, lan_port))?;
+        self.ns.set_bridge(lan_port, Some(BRIDGE))
+    }
 }
 
 impl Vm {
@@ -297,11 +309,26 @@ impl Lab {
     /// # Errors
     /// When that was done before.
     pub fn open_gateway(&self, dc: usize) -> Result<()> {
-        let ns = &self.site(dc)?.ns;
-        ns.set_bridge(UPLINK, None)?;
-        tc::detach(ns, UPLINK)?;
-        veth((ns, "lan"), (ns, "lan-br"))?;
-        ns.set_bridge("lan-br", Some(BRIDGE))
+        let dc = self.site(dc)?;
+        dc.ns.set_bridge(UPLINK, None)?;
+        tc::detach(&dc.ns, UPLINK)?;
+        dc.plug(&dc.ns, "lan", "lan-br")
+    }
+
+    /// Makes the VPNs carry IP and nothing else, both ways: who hears a VM's ARP and RARP is on its
+    /// LAN. Hosts have to be introduced to each other then. It is for the trunk `t0` and the data
+    /// centres there are.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn carry_ip_only(&self) -> Result<()> {
+        let ports = self.dc.iter().map(|dc| dc.wan_port.clone());
+        let rules: [Rule<'_>; 2] = [ETHERTYPE_ARP, ETHERTYPE_RARP]
+            .map(|ethertype| (When::Ethertype(ethertype), &[Step::Drop][..]));
+        for port in ports.chain([wan_end(TRUNK)]) {
+            tc::attach(&self.wan, &port, Side::Egress, &rules, &[Step::Pass])?;
+        }
+        Ok(())
     }
 
     fn site(&self, dc: usize) -> Result<&Dc> {

@@ -26,6 +26,11 @@ pub const TPID_C: u16 = 0x8100;
 /// Service tag, 802.1ad.
 pub const TPID_S: u16 = 0x88a8;
 
+/// Address resolution.
+pub const ETHERTYPE_ARP: u16 = 0x0806;
+/// Reverse address resolution.
+pub const ETHERTYPE_RARP: u16 = 0x8035;
+
 const MACS: usize = 12;
 const HOP_LIMIT: u8 = 64;
 

@@ -41,6 +41,7 @@ fn open(namespace: &Namespace, interface: &str, protocol: u16) -> Result<OwnedFd
             };
             set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, BUFFER)?;
             set_option(&socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, BUFFER)?;
+            set_option(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
             set_option(&socket, libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
             set_option(&socket, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1)?;
             bind(&socket, index, protocol)?;

@@ -5,6 +5,7 @@ mod checks;
 mod ci;
 mod demo;
 mod exec;
+mod fuzz;
 mod paths;
 mod run;
 mod setup;
@@ -53,6 +54,18 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Throw frames that nobody would send at the real programs, as root
+    Fuzz {
+        /// For so many seconds each target, all of them side by side
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        seconds: u64,
+        /// The seed to begin with, as a failure names it [default: another one each time]
+        #[arg(long, value_name = "S")]
+        seed: Option<u64>,
+        /// What to pass to the test program: a filter, such as `switch::`
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
     /// What CI holds every change to: formatting, lints, tests; as root
     Ci,
 }
@@ -64,6 +77,11 @@ fn main() -> ExitCode {
         Verb::Run { args } => run::run(&args),
         Verb::Test { args } => test::run(&args),
         Verb::Demo { args } => demo::run(&args),
+        Verb::Fuzz {
+            seconds,
+            seed,
+            args,
+        } => fuzz::run(seconds, seed, &args),
         Verb::Ci => ci::run(),
     };
     match done {

@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{NetworkName, SiteName};
+use crate::types::{MacAddress, NetworkName, SiteName};
 
 /// What happened to an address. What has no meaning for a kind is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,9 +27,15 @@ pub struct Event {
     /// What spoke for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
-    /// Why it was refused, quarantined or removed.
+    /// Why it was refused, quarantined or removed; for a duplicate, what was done about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// For a duplicate: the MAC that it moved with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddress>,
+    /// For a duplicate: the MAC that still answers at the old site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_mac: Option<MacAddress>,
     /// From the frame's arrival to the new rules, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learn_us: Option<u64>,
@@ -50,6 +56,8 @@ impl Event {
             to: None,
             evidence: None,
             reason: None,
+            mac: None,
+            old_mac: None,
             learn_us: None,
             gap_ms: None,
         }
@@ -66,7 +74,9 @@ pub enum EventKind {
     Moved,
     /// Evidence was not believed.
     Refused,
-    /// It moved too often and is held.
+    /// It has moved, and still answers at its old site.
+    Duplicate,
+    /// It is held where it is: it moved too often, or was a duplicate.
     Quarantined,
     /// A quarantine ended.
     Released,
@@ -81,6 +91,7 @@ impl EventKind {
             Self::Created => "created",
             Self::Moved => "moved",
             Self::Refused => "refused",
+            Self::Duplicate => "duplicate",
             Self::Quarantined => "quarantined",
             Self::Released => "released",
             Self::Removed => "removed",
@@ -176,6 +187,30 @@ pub(crate) mod tests {
             serde_json::from_str::<Event>(&json).expect("an event"),
             moved()
         );
+    }
+
+    #[test]
+    fn a_duplicate_has_both_macs() {
+        let duplicate = Event {
+            event: EventKind::Duplicate,
+            evidence: None,
+            reason: Some("alarm".to_owned()),
+            mac: Some(MacAddress([2, 0, 0, 0, 0, 2])),
+            old_mac: Some(MacAddress([2, 0, 0, 0, 0, 1])),
+            learn_us: None,
+            gap_ms: None,
+            ..moved()
+        };
+        let json = serde_json::to_string(&duplicate).expect("JSON");
+        assert_eq!(
+            json,
+            concat!(
+                r#"{"time":"2026-01-01T00:00:00.123Z","event":"duplicate","network":"default","address":"10.0.0.5","#,
+                r#""from":"dc1","to":"dc2","reason":"alarm","mac":"02:00:00:00:00:02","old_mac":"02:00:00:00:00:01"}"#
+            )
+        );
+        let read: Event = serde_json::from_str(&json).expect("an event");
+        assert_eq!(read, duplicate);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use switch_ebpf::abi::{STATE_QUARANTINED, STATE_STATIC};
 
 use crate::{
     config::{ClientPort, Site},
@@ -40,6 +41,17 @@ pub enum FlowState {
     Static,
     /// It moved too often and is held where it is.
     Quarantined,
+}
+
+/// From a [`Binding::state`](switch_ebpf::abi::Binding::state).
+impl From<u32> for FlowState {
+    fn from(state: u32) -> Self {
+        match state {
+            STATE_STATIC => Self::Static,
+            STATE_QUARANTINED => Self::Quarantined,
+            _ => Self::Learned,
+        }
+    }
 }
 
 impl FlowState {

@@ -3,6 +3,7 @@
 
 mod any;
 mod event;
+mod explain;
 mod flow;
 mod gateway;
 mod stats;
@@ -11,6 +12,7 @@ mod wire;
 pub use any::{AnyEvent, AnyStats};
 pub(crate) use event::time_text;
 pub use event::{Event, EventKind, Evidence};
+pub use explain::{Asking, Bound, Explanation, Prospect, Seen, SiteView};
 pub use flow::{End, Flow, FlowState, Instruction, Match, Rule, Traffic};
 pub use gateway::{
     GatewayEvent, GatewayEventKind, GatewayStats, Known, LearningPackets, Notification, Notify,
@@ -24,6 +26,7 @@ pub use wire::{Envelope, Order, Request, Response};
 pub(crate) mod tests {
     pub(crate) use super::{
         event::tests::moved,
+        explain::tests::explanation,
         flow::tests::flow,
         gateway::tests::{announced, gateway_stats},
         stats::tests::stats,

@@ -19,6 +19,10 @@ pub struct Stats {
     pub moves_in_datapath: u64,
     /// Bindings made.
     pub created: u64,
+    /// Moves after which the address still answered at its old site.
+    pub conflicts: u64,
+    /// Moves of which no old site was asked, because too many were at that time.
+    pub unconfirmed: u64,
     /// Evidence that was not believed, by reason.
     pub refused: BTreeMap<String, u64>,
     /// Frames dropped, by reason.
@@ -129,6 +133,8 @@ pub(crate) mod tests {
             moves: 2,
             moves_in_datapath: 15,
             created: 3,
+            conflicts: 16,
+            unconfirmed: 17,
             refused: BTreeMap::from([("pinned".to_owned(), 4)]),
             drops: BTreeMap::from([("malformed".to_owned(), 5), ("unknown".to_owned(), 6)]),
             late: 8,
@@ -183,7 +189,7 @@ pub(crate) mod tests {
         assert_eq!(
             json,
             concat!(
-                r#"{"misses":7,"misses_lost":1,"moves":2,"moves_in_datapath":15,"created":3,"refused":{"pinned":4},"#,
+                r#"{"misses":7,"misses_lost":1,"moves":2,"moves_in_datapath":15,"created":3,"conflicts":16,"unconfirmed":17,"refused":{"pinned":4},"#,
                 r#""drops":{"malformed":5,"unknown":6},"late":8,"flooded":9,"learning_packets":13,"passed":10,"handover_overtaken":11,"#,
                 r#""learn_us":{"count":2,"p50":80,"p99":95,"max":97},"#,
                 r#""ports":{"c0":{"mode":"native","rx_packets":20,"rx_bytes":2000,"tx_packets":21,"tx_bytes":2100},"#,

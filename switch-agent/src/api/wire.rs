@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnyEvent, AnyStats, Flow};
+use super::{AnyEvent, AnyStats, Explanation, Flow};
 use crate::types::{InstanceName, SiteName, VmAddress};
 
 /// A request with the instance it is meant for, so that a socket in another
@@ -29,6 +29,11 @@ pub enum Request {
     Order {
         /// How.
         order: Order,
+    },
+    /// Why an address is where it is.
+    Explain {
+        /// The address, bound or not.
+        address: VmAddress,
     },
     /// What happened.
     Events {
@@ -83,6 +88,11 @@ pub enum Response {
     Stats {
         /// The counters.
         stats: AnyStats,
+    },
+    /// Why an address is where it is.
+    Explanation {
+        /// Why.
+        explanation: Box<Explanation>,
     },
     /// Something that happened.
     Event {

@@ -83,6 +83,8 @@ pub enum Command {
     Release(AddressArgs),
     /// Show which addresses were created, moved, refused or quarantined
     Events(EventsArgs),
+    /// Say why an address is where it is, and what would happen to evidence from each site now
+    Explain(ExplainArgs),
     /// Show counters: per port, per site, drops by reason, misses, moves
     Stats(StatsArgs),
     /// Remove what an instance that no longer runs left on the ports
@@ -151,6 +153,18 @@ pub struct AddressArgs {
     /// The virtual machine's IPv4 or IPv6 address
     #[arg(value_name = "ADDR")]
     pub address: VmAddress,
+}
+
+/// Which address is explained, and how it is shown.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// The virtual machine's IPv4 or IPv6 address, bound or not
+    #[arg(value_name = "ADDR")]
+    pub address: VmAddress,
+
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which events are shown, and how.
@@ -246,6 +260,7 @@ mod tests {
             "switch-agent unbind 10.0.0.5",
             "switch-agent release 10.0.0.5",
             "switch-agent events -f --json",
+            "switch-agent explain fd00::5 --json",
             "switch-agent stats --json",
             "switch-agent detach --instance other --log-level debug --log-format json",
         ] {

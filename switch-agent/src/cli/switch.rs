@@ -8,8 +8,8 @@ use ipnet::IpNet;
 
 use crate::{
     config::{
-        ClientPort, Config, ConfigError, Learn, LearnInDatapath, MoveTogether, OnExit, Settings,
-        Site, Unknown, XdpMode, parse_learn, parse_prefix, parse_static,
+        ClientPort, Config, ConfigError, Confirm, Learn, LearnInDatapath, MoveTogether, OnConflict,
+        OnExit, Settings, Site, Unknown, XdpMode, parse_learn, parse_prefix, parse_static,
     },
     types::{NetworkName, SiteName, VmAddress},
 };
@@ -77,6 +77,14 @@ pub struct SwitchArgs {
     #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
     pub move_together: MoveTogether,
 
+    /// Whether the old site is asked after a move if the address still answers there
+    #[arg(long, value_name = "WHETHER", value_enum, default_value_t)]
+    pub confirm: Confirm,
+
+    /// What is done if it does
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub on_conflict: OnConflict,
+
     /// The key that gateways sign learning packets with
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -142,6 +150,8 @@ impl SwitchArgs {
             pin_mac: self.pin_mac,
             max_flows_per_site: self.max_flows_per_site,
             move_together: self.move_together,
+            confirm: self.confirm,
+            on_conflict: self.on_conflict,
             key_file: self.key_file,
             require_signed: self.require_signed,
             pass_learning_packets: self.pass_learning_packets,

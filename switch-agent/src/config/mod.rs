@@ -57,6 +57,10 @@ pub struct Settings {
     pub idle_timeout: Option<Duration>,
     /// Which announcements move all addresses of a MAC.
     pub move_together: MoveTogether,
+    /// Whether the old place of an address is asked after a move.
+    pub confirm: Confirm,
+    /// What is done if it answers there.
+    pub on_conflict: OnConflict,
     /// Where the key is that gateways sign learning packets with.
     pub key_file: Option<PathBuf>,
     /// Whether unsigned learning packets are refused.
@@ -141,6 +145,39 @@ pub enum MoveTogether {
     Always,
     /// None: RARP is ignored
     Never,
+}
+
+/// Whether the old place of an address is asked after a move.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Confirm {
+    /// Ask it three times within a second, unless the move was signed or an operator's
+    #[default]
+    On,
+    /// Ask nobody
+    Off,
+}
+
+/// What is done about an address that still answers at the site it has moved from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum OnConflict {
+    /// Tell of it, and leave the address where it has moved to
+    #[default]
+    Alarm,
+    /// Also move it back
+    RollBack,
+    /// Also hold it where it has moved to, until it is released
+    Quarantine,
+}
+
+impl OnConflict {
+    /// The word on the command line and in events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alarm => "alarm",
+            Self::RollBack => "roll-back",
+            Self::Quarantine => "quarantine",
+        }
+    }
 }
 
 /// How XDP programs are attached.

@@ -27,6 +27,16 @@ fn error(more: &str) -> String {
 }
 
 #[test]
+fn what_is_done_about_an_address_in_two_places() {
+    for what in ["alarm", "roll-back", "quarantine"] {
+        let config = config(&format!("{RIGHT} --confirm off --on-conflict {what}"));
+        let config = config.expect(what);
+        assert_eq!(config.confirm, Confirm::Off);
+        assert_eq!(config.on_conflict.as_str(), what);
+    }
+}
+
+#[test]
 fn defaults() {
     let config = config(RIGHT).expect("right");
     assert_eq!(config.network.as_str(), "default");
@@ -46,6 +56,10 @@ fn defaults() {
     assert_eq!(
         (config.xdp_mode, config.on_exit),
         (XdpMode::Native, OnExit::Detach)
+    );
+    assert_eq!(
+        (config.confirm, config.on_conflict),
+        (Confirm::On, OnConflict::Alarm)
     );
     assert_eq!(config.hold_down_data, Duration::from_secs(5));
     assert_eq!(config.hold_down_announce, Duration::from_secs(1));

@@ -9,8 +9,8 @@ use std::{
 
 use super::{DIRECTORY, socket_path};
 use crate::{
-    api::{AnyStats, Envelope, Flow, Order, Request, Response},
-    types::InstanceName,
+    api::{AnyStats, Envelope, Explanation, Flow, Order, Request, Response},
+    types::{InstanceName, VmAddress},
 };
 
 /// How long a running instance may take for an answer.
@@ -135,6 +135,16 @@ impl Client {
         }
     }
 
+    /// Why an address is where it is.
+    pub fn explain(&self, address: VmAddress) -> Result<Explanation, ClientError> {
+        match self.ask(Request::Explain { address })?.next() {
+            Some(Ok(Response::Explanation { explanation })) => Ok(*explanation),
+            Some(Ok(other)) => Err(self.strange(&other)),
+            Some(Err(error)) => Err(error),
+            None => Err(self.strange(&Response::Done)),
+        }
+    }
+
     /// Has something done.
     pub fn order(&self, order: Order) -> Result<(), ClientError> {
         match self.ask(Request::Order { order })?.next() {
@@ -205,6 +215,7 @@ impl Client {
         let what = match response {
             Response::Flow { .. } => "a flow",
             Response::Stats { .. } => "counters",
+            Response::Explanation { .. } => "an explanation",
             Response::Event { .. } | Response::Missed { .. } => "an event",
             Response::Done => "nothing",
             Response::Error { .. } => "an error",

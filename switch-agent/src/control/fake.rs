@@ -16,10 +16,10 @@ use tokio::sync::oneshot;
 use super::{Backend, Client, Journal, serve, socket::bind_socket_in, socket_path};
 use crate::{
     api::{
-        AnyStats, Flow, Order,
-        tests::{flow, stats},
+        AnyStats, Explanation, Flow, Order,
+        tests::{explanation, flow, stats},
     },
-    types::InstanceName,
+    types::{InstanceName, VmAddress},
 };
 
 /// A switch that does nothing.
@@ -43,6 +43,14 @@ impl Backend for Fake {
 
     fn stats(&self) -> BoxFuture<'_, Result<AnyStats, String>> {
         async { Ok(stats().into()) }.boxed()
+    }
+
+    fn explain(&self, address: VmAddress) -> BoxFuture<'_, Result<Explanation, String>> {
+        let explanation = Explanation {
+            address,
+            ..explanation()
+        };
+        async { Ok(explanation) }.boxed()
     }
 
     fn order(&self, order: Order) -> BoxFuture<'_, Result<(), String>> {

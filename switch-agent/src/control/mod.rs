@@ -22,8 +22,8 @@ pub use server::serve;
 pub use socket::{ControlSocket, SocketError, bind_socket};
 
 use crate::{
-    api::{AnyStats, Flow, Order},
-    types::InstanceName,
+    api::{AnyStats, Explanation, Flow, Order},
+    types::{InstanceName, VmAddress},
 };
 
 /// Where the sockets of all instances are.
@@ -46,6 +46,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Changes a binding. A gateway has none.
     fn order(&self, _: Order) -> BoxFuture<'_, Result<(), String>> {
+        no_flow_table()
+    }
+
+    /// Why an address is where it is. A gateway does not know.
+    fn explain(&self, _: VmAddress) -> BoxFuture<'_, Result<Explanation, String>> {
         no_flow_table()
     }
 

@@ -154,6 +154,14 @@ impl Connection {
                 }
                 Err(message) => Err(message),
             },
+            Request::Explain { address } => match backend.explain(address).await {
+                Ok(explanation) => {
+                    let explanation = Box::new(explanation);
+                    self.send(&Response::Explanation { explanation }).await?;
+                    Ok(())
+                }
+                Err(message) => Err(message),
+            },
             Request::Order { order } => backend.order(order).await,
             Request::Events { follow: false } => {
                 for event in backend.journal().recent() {

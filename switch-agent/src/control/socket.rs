@@ -140,7 +140,7 @@ pub(super) fn bind_socket_in(
 fn open_locked(directory: &Path) -> io::Result<File> {
     DirBuilder::new()
         .recursive(true)
-        .mode(0o755)
+        .mode(0o700)
         .create(directory)?;
     let directory = File::open(directory)?;
     directory.lock()?;

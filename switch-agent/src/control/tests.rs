@@ -229,7 +229,7 @@ fn the_socket_is_its_owners_alone() {
     assert_eq!(mode(&running.path()), 0o600);
     let directory = running.directory.path().join("new");
     let _socket = bind_socket_in(&directory, &InstanceName::default()).expect("a socket");
-    assert_eq!(mode(&directory), 0o755);
+    assert_eq!(mode(&directory), 0o700);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use aya::{
         xdp::XdpLink,
     },
 };
+use aya_log::EbpfLogger;
 use switch_ebpf::abi::{
     DEFAULT_MAX_FLOWS, LAYOUT_VERSION, MODE_GENERIC, MODE_NATIVE, Meta, gateway, names,
 };
@@ -141,9 +142,11 @@ impl Programs {
         Ok(programs)
     }
 
-    /// The rare words of the datapath, for the agent's log.
-    pub fn ebpf(&mut self) -> &mut Ebpf {
-        &mut self.ebpf
+    /// The rare words of the datapath, for the agent's log. Nobody may hear them: that stops nothing.
+    pub fn words(&mut self) -> Option<EbpfLogger<&'static dyn log::Log>> {
+        EbpfLogger::init(&mut self.ebpf)
+            .inspect_err(|error| tracing::debug!(%error, "no words from the datapath"))
+            .ok()
     }
 
     fn xdp(&mut self) -> Result<&mut Xdp, DatapathError> {

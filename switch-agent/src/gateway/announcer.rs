@@ -85,7 +85,7 @@ impl Announcer {
                 self.plug(letter);
             }
             if readable {
-                self.read(now()?)?;
+                self.read()?;
             }
             let now_ns = now()?;
             self.ask(now_ns)?;
@@ -118,7 +118,7 @@ impl Announcer {
     }
 
     /// Reads notices, to the end of the ring or of its turn.
-    fn read(&mut self, now_ns: u64) -> Result<(), GatewayError> {
+    fn read(&mut self) -> Result<(), GatewayError> {
         // Copied out, so that the ring has room again before the frame is worked on.
         let mut record = Vec::new();
         for _ in 0..TURN {
@@ -129,13 +129,15 @@ impl Announcer {
             record.extend_from_slice(&item);
             drop(item);
             if let Some((notice, frame)) = Notice::split(&record) {
-                self.hear(&notice, frame, now_ns)?;
+                self.hear(&notice, frame)?;
             }
         }
         Ok(())
     }
 
-    fn hear(&mut self, notice: &Notice, frame: &[u8], now_ns: u64) -> Result<(), GatewayError> {
+    fn hear(&mut self, notice: &Notice, frame: &[u8]) -> Result<(), GatewayError> {
+        // When it was heard, however late it is read.
+        let now_ns = notice.time_ns;
         let station = notice.about.station;
         match notice.kind {
             KIND_ADDRESS => {

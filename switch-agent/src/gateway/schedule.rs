@@ -11,6 +11,8 @@ pub const TIMES_NS: [u64; 5] = [0, 50_000_000, 200_000_000, 450_000_000, 800_000
 /// Announcements of the same in so long, in nanoseconds, are the same news: hypervisor and guest
 /// both announce, and each several times.
 const NEWS_NS: u64 = 1_000_000_000;
+/// How far apart they are at least, in nanoseconds, when some are late.
+const APART_NS: u64 = 20_000_000;
 /// Addresses that are announced at a time.
 const MOST: usize = 4096;
 
@@ -29,8 +31,10 @@ pub struct News {
 struct Run {
     news: News,
     since_ns: u64,
-    /// How many of the times have passed.
+    /// How often it was told.
     told: usize,
+    /// When it is to be told next, or forgotten.
+    next_ns: u64,
 }
 
 /// What became of an announcement.
@@ -55,7 +59,8 @@ impl Schedule {
     pub fn start(&mut self, news: News, now_ns: u64) -> Started {
         let full = self.runs.len() >= MOST;
         let run = self.runs.get(&news.address);
-        if run.is_some_and(|run| run.news.mac == news.mac && now_ns < run.since_ns + NEWS_NS) {
+        let goes_on = |run: &Run| run.told < TIMES_NS.len() || now_ns < run.since_ns + NEWS_NS;
+        if run.is_some_and(|run| run.news.mac == news.mac && goes_on(run)) {
             return Started::Running;
         }
         if run.is_none() && full {
@@ -65,22 +70,29 @@ impl Schedule {
             news,
             since_ns: now_ns,
             told: 0,
+            next_ns: now_ns,
         };
         self.runs.insert(news.address, run);
         Started::New
     }
 
-    /// What has to be told now. However late it is asked, each is told once and not in a burst.
+    /// What has to be told now. However late it is asked, each is told as often, and not in a burst.
     pub fn due(&mut self, now_ns: u64) -> Vec<News> {
         let mut due = Vec::new();
         self.runs.retain(|_, run| {
-            let age_ns = now_ns.saturating_sub(run.since_ns);
-            let passed = TIMES_NS.iter().filter(|time| **time <= age_ns).count();
-            if passed > run.told {
-                run.told = passed;
-                due.push((run.since_ns, run.news));
+            if now_ns < run.next_ns {
+                return true;
             }
-            age_ns < NEWS_NS
+            if run.told == TIMES_NS.len() {
+                return false;
+            }
+            due.push((run.since_ns, run.news));
+            run.told += 1;
+            run.next_ns = match TIMES_NS.get(run.told) {
+                Some(time_ns) => (run.since_ns + time_ns).max(now_ns + APART_NS),
+                None => run.since_ns + NEWS_NS,
+            };
+            true
         });
         due.sort_by_key(|(since_ns, _)| *since_ns);
         due.into_iter().map(|(_, news)| news).collect()
@@ -88,8 +100,7 @@ impl Schedule {
 
     /// When something is due next.
     pub fn next_ns(&self) -> Option<u64> {
-        let next = |run: &Run| run.since_ns + TIMES_NS.get(run.told).unwrap_or(&NEWS_NS);
-        self.runs.values().map(next).min()
+        self.runs.values().map(|run| run.next_ns).min()
     }
 }
 
@@ -148,11 +159,18 @@ mod tests {
     }
 
     #[test]
-    fn late_is_not_a_burst() {
+    fn late_is_as_often_and_not_a_burst() {
         let mut schedule = Schedule::default();
         schedule.start(news(5, 1), 0);
         assert_eq!(schedule.due(500 * MS).len(), 1);
-        assert_eq!(schedule.next_ns(), Some(800 * MS));
+        assert_eq!(schedule.due(510 * MS), []);
+        let times: Vec<_> = told(&mut schedule).iter().map(|(time, _)| *time).collect();
+        assert_eq!(times, [520, 540, 560, 800]);
+        // So late that it would be forgotten.
+        schedule.start(news(5, 1), 2000 * MS);
+        assert_eq!(schedule.due(9000 * MS).len(), 1);
+        assert_eq!(told(&mut schedule).len(), 4);
+        assert_eq!(schedule.next_ns(), None);
     }
 
     #[test]
@@ -175,7 +193,7 @@ mod tests {
             ..news(0, 1)
         };
         assert_eq!(schedule.start(one_more, 0), Started::Full);
-        assert_eq!(schedule.due(2000 * MS).len(), MOST);
+        assert_eq!(told(&mut schedule).len(), MOST * 5);
         assert_eq!(schedule.start(one_more, 2000 * MS), Started::New);
     }
 }

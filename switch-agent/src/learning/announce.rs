@@ -19,22 +19,24 @@ use crate::config::MoveTogether;
 
 impl Learner {
     /// A RARP request names a MAC only: what is bound for it moves, each address by the rule.
-    pub(super) fn rarp(&mut self, header: &MissHeader, frame: &Frame) -> Result<(), LearnError> {
+    pub(super) fn rarp(
+        &mut self,
+        header: &MissHeader,
+        bytes: &[u8],
+        frame: &Frame,
+    ) -> Result<(), LearnError> {
         if self.move_together == MoveTogether::Never {
             return Ok(());
         }
-        self.learn_all_of(header, frame.source)
+        let nobody = Address::UNSPECIFIED;
+        self.learn_all_of(&claim(header, nobody, frame.source, bytes))
     }
 
-    /// Learns that everything bound for a MAC is at the site that a frame came from.
-    pub(super) fn learn_all_of(
-        &mut self,
-        header: &MissHeader,
-        mac: [u8; 6],
-    ) -> Result<(), LearnError> {
-        for key in self.flows.of_mac(mac) {
-            if key.network == header.network {
-                self.learn(&claim(header, key.address, mac))?;
+    /// Learns that everything bound for a claim's MAC is where the claim says, as an announcement.
+    pub(super) fn learn_all_of(&mut self, claim: &Claim<'_>) -> Result<(), LearnError> {
+        for key in self.flows.of_mac(claim.mac) {
+            if key.network == claim.key.network {
+                self.learn(&Claim { key, ..*claim })?;
             }
         }
         Ok(())
@@ -60,17 +62,20 @@ impl Learner {
             Err(_) => Err(Refusal::Unreadable),
         };
         let mac = match (&believed, read) {
-            (Ok(()), Ok(packet)) => packet.mac(),
+            (Ok(_), Ok(packet)) => packet.mac(),
             _ => frame.source,
         };
-        let claim = claim(header, address, mac);
+        let claim = Claim {
+            signed: believed == Ok(Authenticity::Signed),
+            ..claim(header, address, mac, bytes)
+        };
         let outcome = match believed {
-            Ok(()) => self.learn(&claim)?,
+            Ok(_) => self.learn(&claim)?,
             Err(why) => self.refuse(&claim, why)?,
         };
         if outcome != Outcome::Refused {
             if self.move_together == MoveTogether::Always {
-                self.learn_all_of(header, mac)?;
+                self.learn_all_of(&claim)?;
             }
             if self.pass_learning_packets {
                 self.deliver(header, bytes, frame, None);
@@ -85,11 +90,11 @@ impl Learner {
         header: &MissHeader,
         packet: &LearningPacket,
         address: Address,
-    ) -> Result<Result<(), Refusal>, LearnError> {
+    ) -> Result<Result<Authenticity, Refusal>, LearnError> {
         let (id, tables) = (packet.gateway(), &mut self.flows.tables);
         match self.trust.check(packet, &address) {
             Err(why) => return Ok(Err(why)),
-            Ok(Authenticity::Unsigned) => return Ok(Ok(())),
+            Ok(Authenticity::Unsigned) => return Ok(Ok(Authenticity::Unsigned)),
             Ok(Authenticity::Signed) => {}
         }
         let known = tables.gateway(id)?;
@@ -100,7 +105,7 @@ impl Learner {
             match hear(known, header.site, packet.sequence(), header.time_ns) {
                 Ok(gateway) => {
                     tables.set_gateway(id, &gateway)?;
-                    Ok(())
+                    Ok(Authenticity::Signed)
                 }
                 Err(why) => {
                     if why == Refusal::GatewayTwice {
@@ -119,7 +124,7 @@ impl Learner {
 }
 
 /// What an announcement claims.
-fn claim(header: &MissHeader, address: Address, mac: [u8; 6]) -> Claim {
+fn claim<'a>(header: &MissHeader, address: Address, mac: [u8; 6], frame: &'a [u8]) -> Claim<'a> {
     Claim {
         key: BindingKey {
             network: header.network,
@@ -129,5 +134,7 @@ fn claim(header: &MissHeader, address: Address, mac: [u8; 6]) -> Claim {
         evidence: Evidence::Announce,
         mac,
         time_ns: header.time_ns,
+        signed: false,
+        frame,
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use switch_ebpf::{
-    abi::{BindingKey, MissHeader, REFUSED_NS, SourceKey, agent},
+    abi::{Binding, BindingKey, MissHeader, REFUSED_NS, SourceKey, agent},
     frame::{Address, Evidence, Frame, Origin},
     rule::{self, Policy, Refusal, Verdict},
 };
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Evidence as it reached the agent.
-pub(super) struct Claim {
+pub(super) struct Claim<'a> {
     /// Whose address.
     pub key: BindingKey,
     /// From which site.
@@ -30,9 +30,13 @@ pub(super) struct Claim {
     pub mac: [u8; 6],
     /// When it came in, `CLOCK_MONOTONIC` in nanoseconds.
     pub time_ns: u64,
+    /// Whether a gateway vouches for it.
+    pub signed: bool,
+    /// The frame that brought it.
+    pub frame: &'a [u8],
 }
 
-impl Claim {
+impl Claim<'_> {
     /// Who speaks, as the datapath knows it.
     fn source(&self) -> SourceKey {
         SourceKey {
@@ -76,12 +80,14 @@ impl Learner {
             evidence,
             mac: frame.source,
             time_ns: header.time_ns,
+            signed: false,
+            frame: bytes,
         };
         match self.learn(&claim)? {
             Outcome::Bound(slot) => {
                 self.deliver(header, bytes, frame, Some(slot));
                 if evidence == Evidence::Announce && self.move_together == MoveTogether::Always {
-                    self.learn_all_of(header, frame.source)?;
+                    self.learn_all_of(&claim)?;
                 }
             }
             Outcome::Late => {
@@ -98,31 +104,16 @@ impl Learner {
     }
 
     /// Does what the rule says of a claim.
-    pub(super) fn learn(&mut self, claim: &Claim) -> Result<Outcome, LearnError> {
+    pub(super) fn learn(&mut self, claim: &Claim<'_>) -> Result<Outcome, LearnError> {
+        self.heard.note(claim);
         let Claim { key, site, mac, .. } = *claim;
         let now_ns = now_ns()?;
         let binding = self.flows.get(&key)?;
-        let entry = self.topology.site_by_id(site);
-        let policy = Policy {
-            learn: entry
-                .and_then(|entry| entry.site.learn)
-                .map_or(self.policy.learn, Into::into),
-            ..self.policy
-        };
-        let judged = rule::Claim {
-            site,
-            evidence: claim.evidence,
-            mac,
-            authorised: entry.is_some_and(|entry| allows(&entry.site, key.address)),
-        };
-        let verdict = rule::judge(binding.as_ref(), &judged, &policy, now_ns);
+        let judged = self.claim_of_rule(site, &key, claim.evidence, mac);
+        let policy = self.policy;
+        let verdict = self.judge(binding.as_ref(), &judged, now_ns);
         match (verdict, binding) {
             (Verdict::Create, _) => {
-                if let Some(most) = self.max_flows_per_site
-                    && self.flows.count_at(site) >= most
-                {
-                    return self.refuse(claim, Refusal::SiteFull);
-                }
                 let made = |slot| rule::created(site, slot, now_ns, mac);
                 let Some(binding) = self.flows.create(&key, made)? else {
                     return self.refuse(claim, Refusal::TableFull);
@@ -136,6 +127,7 @@ impl Learner {
                 self.flows.relocate(&key, after)?;
                 let gap_ns = last_ns.map(|last_ns| claim.time_ns.saturating_sub(last_ns));
                 self.tell_learned(EventKind::Moved, claim, Some(before.site), gap_ns)?;
+                self.question(claim, before.site, before.mac)?;
                 Ok(Outcome::Bound(before.slot))
             }
             (Verdict::Refresh, Some(binding)) => Ok(Outcome::Bound(binding.slot)),
@@ -144,7 +136,10 @@ impl Learner {
                 let held = rule::quarantined(&binding, now_ns);
                 self.flows.replace(&key, &held)?;
                 self.quarantines.add(&held, policy.quarantine_ns);
-                let reason = format!("move {} within the window", binding.window_moves + 1);
+                let reason = format!(
+                    "move {} within the window",
+                    binding.window_moves.saturating_add(1)
+                );
                 let sites = (Some(binding.site), Some(site));
                 self.tell(
                     EventKind::Quarantined,
@@ -161,11 +156,59 @@ impl Learner {
         }
     }
 
+    /// A claim as the rule knows it.
+    pub(super) fn claim_of_rule(
+        &self,
+        site: u32,
+        key: &BindingKey,
+        evidence: Evidence,
+        mac: [u8; 6],
+    ) -> rule::Claim {
+        let entry = self.topology.site_by_id(site);
+        rule::Claim {
+            site,
+            evidence,
+            mac,
+            authorised: entry.is_some_and(|entry| allows(&entry.site, key.address)),
+        }
+    }
+
+    /// What the rule says of a claim, with its site's policy and the room there is.
+    pub(super) fn judge(
+        &self,
+        binding: Option<&Binding>,
+        claim: &rule::Claim,
+        now_ns: u64,
+    ) -> Verdict {
+        let at_site = self.topology.site_by_id(claim.site);
+        let policy = Policy {
+            learn: at_site
+                .and_then(|entry| entry.site.learn)
+                .map_or(self.policy.learn, Into::into),
+            ..self.policy
+        };
+        match rule::judge(binding, claim, &policy, now_ns) {
+            Verdict::Create if self.is_full(claim.site) => Verdict::Refuse(Refusal::SiteFull),
+            Verdict::Create if !self.flows.has_room() => Verdict::Refuse(Refusal::TableFull),
+            verdict => verdict,
+        }
+    }
+
+    fn is_full(&self, site: u32) -> bool {
+        self.max_flows_per_site
+            .is_some_and(|most| self.flows.count_at(site) >= most)
+    }
+
     /// Counts evidence that is not believed, and tells of it once in a while.
-    pub(super) fn refuse(&mut self, claim: &Claim, why: Refusal) -> Result<Outcome, LearnError> {
+    pub(super) fn refuse(
+        &mut self,
+        claim: &Claim<'_>,
+        why: Refusal,
+    ) -> Result<Outcome, LearnError> {
         self.flows
             .tables
             .add_agent(agent::REFUSED + why as u32, 1)?;
+        self.heard.refused(claim, why);
         let (address, site) = (claim.key.address, claim.site);
         if self.refusals.is_news(address, site, why, now_ns()?) {
             let sites = (None, Some(site));
@@ -183,7 +226,7 @@ impl Learner {
     fn tell_learned(
         &self,
         kind: EventKind,
-        claim: &Claim,
+        claim: &Claim<'_>,
         from: Option<u32>,
         gap_ns: Option<u64>,
     ) -> Result<(), LearnError> {

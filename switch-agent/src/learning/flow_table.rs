@@ -155,6 +155,11 @@ impl FlowTable {
         }
     }
 
+    /// Whether there is room for one more binding.
+    pub fn has_room(&self) -> bool {
+        self.slots.has_room()
+    }
+
     /// How many bindings a site has.
     pub fn count_at(&self, site: u32) -> u32 {
         self.counts.get(&site).copied().unwrap_or(0)
@@ -188,6 +193,11 @@ impl FlowTable {
             }
         }
         Ok(!writes.is_empty())
+    }
+
+    /// The MAC of a slot's binding, as the agent knows it: zero if nobody was heard.
+    pub fn mac_of(&self, slot: u32) -> [u8; 6] {
+        self.slots.owner(slot).map_or([0; 6], |owner| owner.mac)
     }
 
     /// The binding that has a slot.

@@ -6,20 +6,20 @@ use aya::maps::{MapData, RingBuf};
 use nix::poll::PollTimeout;
 use switch_ebpf::{
     abi::{
-        KIND_FLOOD, KIND_HELD, KIND_LEARNING, KIND_MOVED, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
-        MissHeader,
+        KIND_ANSWER, KIND_FLOOD, KIND_HELD, KIND_LEARNING, KIND_MOVED, KIND_QUEUED,
+        KIND_QUEUED_LATE, KIND_RARP, MissHeader,
     },
     frame::Frame,
     rule::Policy,
 };
 
 use super::{
-    LearnError, Mail, Record, Trust, flow_table::FlowTable, idle::Idle, outbox::Outbox, policy,
-    quarantine::Quarantines, refusals::Refusals,
+    LearnError, Mail, Record, Trust, confirm::Questions, flow_table::FlowTable, heard::Heard,
+    idle::Idle, outbox::Outbox, policy, quarantine::Quarantines, refusals::Refusals,
 };
 use crate::{
     api::{Event, EventKind, Evidence},
-    config::{Config, MoveTogether},
+    config::{Config, Confirm, MoveTogether, OnConflict},
     datapath::{Tables, Topology},
     types::NetworkName,
     worker::{self, Inbox},
@@ -42,6 +42,10 @@ pub struct Learner {
     pub(super) outbox: Outbox,
     pub(super) idle: Option<Idle>,
     pub(super) quarantines: Quarantines,
+    pub(super) heard: Heard,
+    pub(super) questions: Questions,
+    pub(super) confirm: Confirm,
+    pub(super) on_conflict: OnConflict,
     pub(super) max_flows_per_site: Option<u32>,
     pub(super) trust: Trust,
     pub(super) move_together: MoveTogether,
@@ -70,6 +74,10 @@ impl Learner {
             refusals: Refusals::default(),
             idle: config.idle_timeout.map(Idle::new),
             quarantines: Quarantines::default(),
+            heard: Heard::default(),
+            questions: Questions::default(),
+            confirm: config.confirm,
+            on_conflict: config.on_conflict,
             max_flows_per_site: config.max_flows_per_site,
             trust,
             move_together: config.move_together,
@@ -96,10 +104,6 @@ impl Learner {
         let mut idle_turns = 0;
         loop {
             let before_ns = now_ns()?;
-            if before_ns >= next_beat_ns {
-                self.beat()?;
-                next_beat_ns = before_ns + HEARTBEAT_NS;
-            }
             let eager = self.flows.is_handing_over();
             let timeout = match (eager, idle_turns < EAGER_TURNS) {
                 (true, true) => PollTimeout::ZERO,
@@ -111,8 +115,16 @@ impl Learner {
                 what: "wait for misses",
                 source,
             })?;
+            // Now, and not before the wait, in which a busy machine may have kept us long: behind an
+            // agent that seems dead, no frame queues up in a handover that is about to begin.
+            let woken_ns = now_ns()?;
+            if woken_ns >= next_beat_ns {
+                self.beat()?;
+                next_beat_ns = woken_ns + HEARTBEAT_NS;
+            }
             // The kernel calls the ring readable as soon as a record has its place in it.
             let read_to_ns = if readable { self.read()? } else { before_ns };
+            self.ask(before_ns);
             self.flush()?;
             let went_on = self.flows.advance(now_ns()?, read_to_ns)?;
             idle_turns = if readable || went_on {
@@ -120,14 +132,24 @@ impl Learner {
             } else {
                 idle_turns + 1
             };
-            while let Some((order, reply)) = inbox.letter() {
-                // An operator who has gone does not want the answer.
-                let _ = reply.send(self.obey(order));
+            while let Some(mail) = inbox.letter() {
+                self.answer(mail);
             }
             self.forget_idle(before_ns)?;
             self.end_quarantines(before_ns)?;
             if inbox.is_stopped() && !readable {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Does what is asked. An operator who has gone does not want the answer.
+    fn answer(&mut self, mail: Mail) {
+        match mail {
+            Mail::Order(order, reply) => drop(reply.send(self.obey(order))),
+            Mail::Explain(address, reply) => {
+                let explanation = self.explain(address).map_err(|error| error.to_string());
+                drop(reply.send(explanation));
             }
         }
     }
@@ -178,7 +200,8 @@ impl Learner {
                 Ok(())
             }
             KIND_MOVED | KIND_HELD => self.take_over(header, bytes, &frame),
-            KIND_RARP => self.rarp(header, &frame),
+            KIND_RARP => self.rarp(header, bytes, &frame),
+            KIND_ANSWER => self.answered(header, bytes, &frame),
             KIND_LEARNING => self.learning_packet(header, bytes, &frame),
             _ => self.decide(header, bytes, &frame),
         }

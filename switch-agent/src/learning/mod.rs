@@ -4,10 +4,15 @@
 //! lock. Others reach it through [`Handle`].
 
 mod announce;
+mod confirm;
+mod conflict;
 mod decide;
+mod explain;
 mod flow_table;
+mod frame_text;
 mod gateways;
 mod handover;
+mod heard;
 mod idle;
 mod learner;
 mod operator;
@@ -28,10 +33,11 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::{
-    api::Order,
+    api::{Explanation, Order},
     config::{self, Config, nanoseconds},
     datapath::{Tables, Topology},
     net::packet::SendError,
+    types::VmAddress,
     worker,
 };
 
@@ -57,8 +63,13 @@ pub enum LearnError {
     Thread(#[source] std::io::Error),
 }
 
-/// An operator's order on its way to the learner, and the way back.
-type Mail = (Order, oneshot::Sender<Result<(), String>>);
+/// What is asked of the learner, and the way back.
+enum Mail {
+    /// An operator's order.
+    Order(Order, oneshot::Sender<Result<(), String>>),
+    /// The question why an address is where it is.
+    Explain(VmAddress, oneshot::Sender<Result<Explanation, String>>),
+}
 
 /// The learner, from outside.
 #[derive(Clone)]
@@ -70,9 +81,24 @@ impl Handle {
     /// # Errors
     /// Why it could not be, in a line for the operator.
     pub async fn order(&self, order: Order) -> Result<(), String> {
+        self.ask(|reply| Mail::Order(order, reply)).await
+    }
+
+    /// Has the learner explain an address.
+    ///
+    /// # Errors
+    /// As for an order.
+    pub async fn explain(&self, address: VmAddress) -> Result<Explanation, String> {
+        self.ask(|reply| Mail::Explain(address, reply)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        mail: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Mail,
+    ) -> Result<T, String> {
         let (reply, answer) = oneshot::channel();
         self.0
-            .send((order, reply))
+            .send(mail(reply))
             .map_err(|error| format!("cannot reach the learner, it may be ending: {error}"))?;
         let gone = |_| "the switch is shutting down".to_owned();
         answer.await.map_err(gone)?

@@ -45,6 +45,8 @@ impl Learner {
             Order::Release { address } => (address, self.release(address)),
         };
         let key = self.key(address);
+        // The operator knows better than whoever answers.
+        self.questions.close(&key);
         let done = done.and_then(|()| Ok(self.pardon(&key)?));
         done.map_err(|no| match no {
             No::Refused(why) => why,
@@ -127,7 +129,7 @@ impl Learner {
         Ok(())
     }
 
-    fn key(&self, address: VmAddress) -> BindingKey {
+    pub(super) fn key(&self, address: VmAddress) -> BindingKey {
         BindingKey {
             network: self.topology.network,
             address: Address::from(address.get()),
@@ -171,6 +173,9 @@ impl Learner {
                 )));
             }
             // Where it is already: only whether it is pinned may change.
+            if binding.state == STATE_QUARANTINED {
+                binding = rule::released(&binding);
+            }
             binding.state = state;
             return Ok(self.flows.replace(&key, &binding)?);
         }

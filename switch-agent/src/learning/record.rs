@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use crate::{
     api::{Event, EventKind, Latency},
     control::Journal,
+    types::MacAddress,
 };
 
 /// The longest latency that is told apart: a minute, in microseconds.
@@ -68,8 +69,16 @@ fn log(event: &Event) {
     let (address, network, kind) = (event.address, &event.network, event.event.as_str());
     let reason = event.reason.as_deref();
     match event.event {
+        EventKind::Duplicate => {
+            let mac = |mac: Option<MacAddress>| mac.map(|mac| mac.to_string());
+            let (mac, old_mac) = (mac(event.mac), mac(event.old_mac));
+            tracing::warn!(
+                %address, %network, from, to, mac, old_mac, on_conflict = reason,
+                "{kind}: it has moved, and still answers at its old site"
+            );
+        }
         EventKind::Quarantined => {
-            tracing::warn!(%address, %network, from, to, reason, "{kind}: it moves too often");
+            tracing::warn!(%address, %network, from, to, reason, "{kind}: it is held where it is");
         }
         EventKind::Moved | EventKind::Released => {
             tracing::info!(%address, %network, from, to, learn_us = event.learn_us, "{kind}");

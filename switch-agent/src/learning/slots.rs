@@ -51,6 +51,11 @@ impl Slots {
         Some(slot)
     }
 
+    /// Whether a place is free.
+    pub fn has_room(&self) -> bool {
+        !self.free.is_empty()
+    }
+
     /// Changes the owner of a taken place.
     pub fn set(&mut self, slot: u32, owner: Owner) {
         let Some(place) = self.owners.get_mut(slot as usize) else {

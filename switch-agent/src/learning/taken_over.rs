@@ -5,7 +5,7 @@ use switch_ebpf::{
     frame::{Evidence, Frame, Origin},
 };
 
-use super::{LearnError, learner::Learner};
+use super::{LearnError, decide::Claim, learner::Learner};
 use crate::api::EventKind;
 
 impl Learner {
@@ -31,6 +31,16 @@ impl Learner {
             network: header.network,
             address,
         };
+        let claim = Claim {
+            key,
+            site: to,
+            evidence: Evidence::Data,
+            mac: frame.source,
+            time_ns: header.time_ns,
+            signed: false,
+            frame: bytes,
+        };
+        self.heard.note(&claim);
         let kind = if header.kind == KIND_HELD {
             // The operator may have released it, or it may have ended.
             let binding = self.flows.get(&key)?;
@@ -39,8 +49,10 @@ impl Learner {
             }
             EventKind::Quarantined
         } else {
+            let old_mac = self.flows.mac_of(header.slot);
             self.flows
                 .moved_by_datapath(header, &key, from, frame.source);
+            self.question(&claim, from, old_mac)?;
             EventKind::Moved
         };
         let evidence = Some(Evidence::Data.into());

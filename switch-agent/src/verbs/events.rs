@@ -96,6 +96,8 @@ fn print_switch_event(event: &Event, out: &mut impl Write) -> io::Result<()> {
     };
     let detail: Vec<String> = [
         event.reason.clone(),
+        event.mac.map(|mac| format!("mac {mac}")),
+        event.old_mac.map(|mac| format!("old mac {mac}")),
         event.learn_us.map(|time| format!("learned in {time} us")),
         event.gap_ms.map(|time| format!("gap {time} ms")),
     ]

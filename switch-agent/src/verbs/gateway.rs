@@ -38,7 +38,7 @@ impl Resident for Gateway {
     }
 
     fn tick(&mut self) {
-        self.retry();
+        self.look_after();
     }
 
     fn has_failed(&self) -> bool {

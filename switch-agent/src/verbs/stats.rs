@@ -56,6 +56,8 @@ fn print_switch(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
         moves,
         moves_in_datapath,
         created,
+        conflicts,
+        unconfirmed,
         refused,
         drops,
         late,
@@ -106,6 +108,8 @@ fn print_switch(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
     row(&"created", created);
     row(&"moves", moves);
     row(&"moves in the datapath", moves_in_datapath);
+    row(&"conflicts", conflicts);
+    row(&"moves not confirmed", unconfirmed);
     row(&"misses", misses);
     row(&"misses lost", misses_lost);
     row(&"late", late);
@@ -277,6 +281,8 @@ bindings, room for                     65536
 created                                    3
 moves                                      2
 moves in the datapath                     15
+conflicts                                 16
+moves not confirmed                       17
 misses                                     7
 misses lost                                1
 late                                       8

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::*;
 use crate::{
     api::tests::{flow, moved},
-    cli::{AddressArgs, BindArgs, EventsArgs, FlowsArgs, MoveArgs, StatsArgs},
+    cli::{AddressArgs, BindArgs, EventsArgs, ExplainArgs, FlowsArgs, MoveArgs, StatsArgs},
     control::{Backend, Client, fake::Running},
 };
 
@@ -45,6 +45,20 @@ fn each_command_asks_and_shows() {
     assert_eq!(text.lines().count(), 5, "{text}");
     let text = printed(|out| stats(&client, &StatsArgs { json: true }, nothing_pinned, out));
     assert!(text.starts_with("{\"misses\":7,"), "{text}");
+    let text = printed(|out| {
+        explain(
+            &client,
+            &ExplainArgs {
+                address,
+                json: true,
+            },
+            out,
+        )
+    });
+    assert!(
+        text.starts_with("{\"network\":\"default\",\"address\":\"10.0.0.5\","),
+        "{text}"
+    );
     let args = EventsArgs {
         follow: false,
         json: true,

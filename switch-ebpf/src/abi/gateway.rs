@@ -162,8 +162,6 @@ impl Notice {
 counted! {
     /// What a gateway's datapath counts.
     pub enum Counter {
-        /// Frames handed to the agent because they may be announcements.
-        Announcements = "announcements",
         /// Announcements above the limit of their station.
         StationBound = "station-bound",
         /// Announcements above the limit of all stations together.

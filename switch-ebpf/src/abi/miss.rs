@@ -21,6 +21,10 @@ pub const KIND_MOVED: u32 = 7;
 /// it was; it was dropped.
 pub const KIND_HELD: u32 = 8;
 
+/// [`MissHeader::kind`]: an ARP reply or solicited neighbour advertisement from a site to the port's
+/// own MAC. The host has it too.
+pub const KIND_ANSWER: u32 = 9;
+
 /// What the datapath knows of a frame that it hands to the agent.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]

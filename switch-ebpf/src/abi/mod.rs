@@ -5,16 +5,19 @@
 
 #[macro_use]
 mod counters;
+mod limits;
 mod miss;
+pub mod names;
 
 pub use counters::{Counter, Drop, Limited};
+pub use limits::{ANNOUNCE_LIMIT, NEWCOMER_LIMIT, REFUSED_NS, SOURCE_LIMIT, UNAUTHORISED_SAMPLE};
 pub use miss::{
-    KIND_FLOOD, KIND_HELD, KIND_LEARNING, KIND_MOVED, KIND_QUEUED, KIND_QUEUED_LATE, KIND_RARP,
-    KIND_UNDECIDED, MissHeader,
+    KIND_ANSWER, KIND_FLOOD, KIND_HELD, KIND_LEARNING, KIND_MOVED, KIND_QUEUED, KIND_QUEUED_LATE,
+    KIND_RARP, KIND_UNDECIDED, MissHeader,
 };
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-use crate::{frame::Address, limit::Limit, replay::Window};
+use crate::{frame::Address, replay::Window};
 
 /// The version of everything in this module. An agent refuses pinned maps of another one.
 pub const LAYOUT_VERSION: u32 = 2;
@@ -28,30 +31,6 @@ pub const MAX_SITES: u32 = 1024;
 pub const MAX_NETWORKS: u32 = 256;
 /// The most gateways that a switch takes signed learning packets from.
 pub const MAX_GATEWAYS: u32 = 1024;
-/// RARP requests and learning packets from one site: 20 000 a second, and 10 000 at once, which is
-/// what the evacuation of a large host takes.
-pub const ANNOUNCE_LIMIT: Limit = Limit {
-    interval_ns: 50_000,
-    burst_ns: 500_000_000,
-};
-/// Frames from addresses of one site that are not bound: 50 000 a second, and as many at once.
-pub const NEWCOMER_LIMIT: Limit = Limit {
-    interval_ns: 20_000,
-    burst_ns: 1_000_000_000,
-};
-/// Frames from one such address: 1000 a second. At first many more, for those that arrive while the
-/// agent is about to bind the address are all to be delivered.
-pub const SOURCE_LIMIT: Limit = Limit {
-    interval_ns: 1_000_000,
-    burst_ns: 65_536_000_000,
-};
-/// Frames from addresses outside what their site may claim, for the agent to tell of.
-pub const UNAUTHORISED_SAMPLE: Limit = Limit {
-    interval_ns: 1_000_000_000,
-    burst_ns: 0,
-};
-/// How long frames like one that the agent has refused are dropped in the datapath, in nanoseconds.
-pub const REFUSED_NS: u64 = 1_000_000_000;
 /// How many prefixes all sites together may be given.
 pub const MAX_ALLOWED: u32 = 65_536;
 /// How many addresses of newcomers and of refusals are remembered. The oldest are forgotten, which
@@ -63,110 +42,6 @@ pub const MAX_COUNTERS: u32 = 32;
 pub const MISS_RING: u32 = 1 << 25;
 /// How many bindings a flow table holds unless it is told otherwise.
 pub const DEFAULT_MAX_FLOWS: u32 = 65_536;
-
-/// The names of the maps, in the object and in the directory they are pinned in.
-pub mod names {
-    /// `u32` ifindex → [`Port`](super::Port).
-    pub const PORTS: &str = "PORTS";
-    /// Port index → device to redirect to.
-    pub const EGRESS: &str = "EGRESS";
-    /// [`AttachmentKey`](super::AttachmentKey) → [`Attachment`](super::Attachment).
-    pub const ATTACHMENTS: &str = "ATTACHMENTS";
-    /// Site id → [`Leg`](super::Leg).
-    pub const SITES: &str = "SITES";
-    /// Network id → [`Network`](super::Network).
-    pub const NETWORKS: &str = "NETWORKS";
-    /// Network id → when the next frame to an unknown station is due (`u64`).
-    pub const FLOOD_DUE: &str = "FLOOD_DUE";
-    /// Site id → when its next announcement is due (`u64`): see [`ANNOUNCE_LIMIT`](super::ANNOUNCE_LIMIT).
-    pub const ANNOUNCE_DUE: &str = "ANNOUNCE_DUE";
-    /// Site id → [`SitePolicy`](super::SitePolicy).
-    pub const SITE_POLICIES: &str = "SITE_POLICIES";
-    /// [`AllowKey`](super::AllowKey) → 1, by the longest prefix.
-    pub const ALLOWED: &str = "ALLOWED";
-    /// [`SourceKey`](super::SourceKey) → until when it is refused (`u64`), written by the agent.
-    pub const REFUSED: &str = "REFUSED";
-    /// [`SourceKey`](super::SourceKey) → when the next frame of a newcomer is due (`u64`).
-    pub const SOURCE_DUE: &str = "SOURCE_DUE";
-    /// Site id → when the next frame of any newcomer is due (`u64`).
-    pub const NEWCOMER_DUE: &str = "NEWCOMER_DUE";
-    /// Site id → when the next sample of the unauthorised is due (`u64`).
-    pub const SAMPLE_DUE: &str = "SAMPLE_DUE";
-    /// Site id × [`Limited`](super::Limited) → frames, per CPU.
-    pub const LIMITED: &str = "LIMITED";
-    /// A gateway's id (`u32`) → [`Gateway`](super::Gateway).
-    pub const GATEWAYS: &str = "GATEWAYS";
-    /// [`BindingKey`](super::BindingKey) → [`Binding`](super::Binding).
-    pub const BINDINGS: &str = "BINDINGS";
-    /// Slot → [`FlowTraffic`](super::FlowTraffic), per CPU.
-    pub const FLOW_TRAFFIC: &str = "FLOW_TRAFFIC";
-    /// Slot → how many frames have queued up for the agent (`u64`).
-    pub const QUEUED: &str = "QUEUED";
-    /// [`traffic`](super::traffic) index → [`Traffic`](super::Traffic), per CPU.
-    pub const TRAFFIC: &str = "TRAFFIC";
-    /// How often the program of a port has begun or ended (`u64`), one per CPU: odd while it runs.
-    /// Where it has changed, no program runs on that CPU any more that had read the maps before.
-    pub const RUNS: &str = "RUNS";
-    /// [`Redirects`](super::Redirects), one, per CPU.
-    pub const REDIRECTS: &str = "REDIRECTS";
-    /// [`Drop`](super::Drop) → frames, per CPU.
-    pub const DROPS: &str = "DROPS";
-    /// [`Counter`](super::Counter) → frames, per CPU.
-    pub const COUNTERS: &str = "COUNTERS";
-    /// The miss ring.
-    pub const MISSES: &str = "MISSES";
-    /// [`Meta`](super::Meta), one.
-    pub const META: &str = "META";
-    /// The time at which the agent last said that it lives (`u64`, `CLOCK_MONOTONIC` ns), one.
-    pub const HEARTBEAT: &str = "HEARTBEAT";
-    /// Index of [`agent`](super::agent) → `u64`, counted by the agent.
-    pub const AGENT: &str = "AGENT";
-    /// Slot → [`FlowTraffic`](super::FlowTraffic), counted by the agent.
-    pub const AGENT_FLOWS: &str = "AGENT_FLOWS";
-    /// [`traffic`](super::traffic) index → [`Forwarded`](super::Forwarded), counted by the agent.
-    pub const AGENT_TRAFFIC: &str = "AGENT_TRAFFIC";
-    /// Site id → [`Label`](super::Label).
-    pub const SITE_NAMES: &str = "SITE_NAMES";
-    /// Network id → [`Label`](super::Label).
-    pub const NETWORK_NAMES: &str = "NETWORK_NAMES";
-    /// Port index → [`Label`](super::Label).
-    pub const PORT_NAMES: &str = "PORT_NAMES";
-    /// Every map that is pinned.
-    pub const PINNED: [&str; 32] = [
-        PORTS,
-        EGRESS,
-        ATTACHMENTS,
-        SITES,
-        NETWORKS,
-        FLOOD_DUE,
-        ANNOUNCE_DUE,
-        SITE_POLICIES,
-        ALLOWED,
-        REFUSED,
-        SOURCE_DUE,
-        NEWCOMER_DUE,
-        SAMPLE_DUE,
-        LIMITED,
-        GATEWAYS,
-        BINDINGS,
-        FLOW_TRAFFIC,
-        QUEUED,
-        TRAFFIC,
-        RUNS,
-        REDIRECTS,
-        DROPS,
-        COUNTERS,
-        MISSES,
-        META,
-        HEARTBEAT,
-        AGENT,
-        AGENT_FLOWS,
-        AGENT_TRAFFIC,
-        SITE_NAMES,
-        NETWORK_NAMES,
-        PORT_NAMES,
-    ];
-}
 
 /// Indices of the traffic counters.
 pub mod traffic {
@@ -206,6 +81,10 @@ pub mod agent {
     pub const UNDELIVERED: u32 = 2;
     /// Late frames that went through the agent.
     pub const LATE: u32 = 3;
+    /// Moves after which the address still answered at the old site.
+    pub const CONFLICTS: u32 = 4;
+    /// Moves that nobody was asked about, because too many questions were open.
+    pub const UNCONFIRMED: u32 = 5;
     /// The first of the refusals, in the order of [`Refusal::ALL`](crate::rule::Refusal::ALL).
     pub const REFUSED: u32 = 16;
     /// How many there are.
@@ -400,6 +279,7 @@ shared! {
     }
 
     /// An address of a network.
+    #[derive(Hash)]
     pub struct BindingKey {
         /// The network's id.
         pub network: u32,
@@ -433,8 +313,8 @@ shared! {
         pub created_at_ns: u64,
         /// The MAC that the last evidence came from, zero if there was none.
         pub mac: [u8; 6],
-        /// Zero.
-        pub reserved: [u8; 2],
+        /// The site it was at before `previous_site`, plus 1; 0 for none.
+        pub earlier_site: u16,
     }
 
     /// A gateway that signs its learning packets. Written by the agent.

@@ -1,6 +1,7 @@
 //! Reads a frame: its tags, the addresses in it, what it says of a VM, and whom it is meant for.
 
 mod address;
+mod answer;
 mod neighbour;
 mod rarp;
 mod read;

@@ -5,9 +5,11 @@ use network_types::ip::Ipv6Hdr;
 use super::{Address, Bytes, Frame, Kind, Packet};
 use crate::abi::Drop;
 
-const NEXT_HEADER_ICMPV6: u8 = 58;
+pub(super) const NEXT_HEADER_ICMPV6: u8 = 58;
 const SOLICITATION: u8 = 135;
-const ADVERTISEMENT: u8 = 136;
+pub(super) const ADVERTISEMENT: u8 = 136;
+/// The flag of an advertisement that answers a solicitation.
+pub(super) const SOLICITED: u8 = 0x40;
 /// The only hop limit of a message that has not been through a router (RFC 4861 §7.1).
 const HOP_LIMIT: u8 = 255;
 /// ICMPv6 header, flags or reserved, target address.
@@ -54,7 +56,7 @@ impl Frame {
                 subject: target,
             });
         }
-        let solicited = flags[0] & 0x40 != 0;
+        let solicited = flags[0] & SOLICITED != 0;
         if solicited && header.dst_addr[0] == 0xff {
             // RFC 4861 §7.1.2: a multicast advertisement has the solicited flag zero.
             return Err(Drop::NdMalformed);

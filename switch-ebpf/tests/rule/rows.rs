@@ -147,6 +147,19 @@ fn a_quarantined_binding_has_no_stragglers() {
 }
 
 #[test]
+fn a_quarantine_that_ends_within_the_hold_down_leaves_stragglers() {
+    let short = Policy {
+        quarantine_ns: S,
+        ..DEFAULTS
+    };
+    let after = moved(&created(1, 0, S, MAC), 2, &DEFAULTS, 10 * S, MAC);
+    let held = rule::quarantined(&after, 10 * S);
+    let verdict = |site| judge(Some(&held), site, Evidence::Data, true, &short, 12 * S);
+    assert_eq!(verdict(1), Verdict::Late);
+    assert_eq!(verdict(3), Verdict::Move);
+}
+
+#[test]
 fn a_quarantined_binding_is_held_until_it_is_released() {
     let held = quarantined(&created(1, 0, S, MAC));
     assert_eq!((held.site, held.state), (1, STATE_QUARANTINED));
@@ -180,12 +193,16 @@ fn a_site_that_was_not_left_is_not_late() {
 }
 
 #[test]
-fn only_the_site_it_left_last_is_late() {
-    // The binding remembers one site. One left before that is believed, within the hold-down or not.
-    let first = moved(&created(1, 0, S, MAC), 2, &DEFAULTS, 10 * S, MAC);
-    let second = moved(&first, 3, &DEFAULTS, 11 * S, MAC);
-    assert_eq!(data(Some(&second), 2, 12 * S), Verdict::Late);
-    assert_eq!(data(Some(&second), 1, 12 * S), Verdict::Move);
+fn the_last_two_sites_it_left_are_late() {
+    // The binding remembers two sites. One left before those is believed, within the hold-down or not.
+    let first = moved(&created(0, 0, S, MAC), 1, &DEFAULTS, 10 * S, MAC);
+    let second = moved(&first, 2, &DEFAULTS, 11 * S, MAC);
+    assert_eq!(data(Some(&second), 1, 12 * S), Verdict::Late);
+    assert_eq!(data(Some(&second), 0, 12 * S), Verdict::Late);
+    assert_eq!(data(Some(&second), 0, 16 * S), Verdict::Move);
+    let third = moved(&second, 3, &DEFAULTS, 12 * S, MAC);
+    assert_eq!(data(Some(&third), 1, 13 * S), Verdict::Late);
+    assert_eq!(data(Some(&third), 0, 13 * S), Verdict::Move);
 }
 
 #[test]

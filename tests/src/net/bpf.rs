@@ -28,6 +28,8 @@ pub enum Hook {
 pub enum When {
     /// The outermost tag has this TPID and VLAN id; PCP and DEI do not matter.
     Tagged(Tag),
+    /// Behind the outermost tag, if there is one, is this.
+    Ethertype(u16),
     /// IPv6 with a hop-by-hop header: multicast listener reports, in this lab.
     HopByHop,
 }
@@ -161,6 +163,11 @@ fn rule(program: &mut Vec<Instruction>, when: When, steps: &[Step]) {
             unless_equal(R2, i32::from(tag.vid)),
             load_word(R2, R6, SKB_VLAN_PROTO),
             unless_equal(R2, wire(tag.tpid)),
+        ]),
+        // The kernel has taken the tag out of the frame when a program sees it.
+        When::Ethertype(ethertype) => program.extend([
+            load_word(R2, R6, SKB_PROTOCOL),
+            unless_equal(R2, wire(ethertype)),
         ]),
         When::HopByHop => program.extend([
             load_word(R2, R6, SKB_PROTOCOL),

@@ -4,7 +4,7 @@ use std::{
     io,
     os::fd::{AsRawFd, OwnedFd},
     ptr,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context, Result};
@@ -18,14 +18,14 @@ const LONGEST: usize = 1 << 17;
 /// Where a tag belongs in a frame: behind the addresses.
 const TAG_AT: usize = 12;
 
-/// A frame, and when it was read.
+/// A frame, and when it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     /// The whole frame, with its tags where they were on the wire.
     pub frame: Vec<u8>,
     /// Whether the sender left the checksum to hardware: then it is not in the frame.
     pub checksum_missing: bool,
-    /// When it was taken out of the socket.
+    /// When the kernel received it, however late it was taken out of the socket.
     pub at: Instant,
 }
 
@@ -39,7 +39,7 @@ pub struct RawReceiver {
 
 /// Room for the ancillary data of one frame, aligned for its header.
 #[repr(C, align(8))]
-struct Control([u8; 64]);
+struct Control([u8; 128]);
 
 impl RawReceiver {
     /// Opens a receiver on an interface; frames are kept from now on.
@@ -142,7 +142,7 @@ impl RawReceiver {
     }
 
     fn try_receive(&mut self) -> io::Result<Received> {
-        let mut control = Control([0; 64]);
+        let mut control = Control([0; 128]);
         let mut vector = libc::iovec {
             iov_base: self.buffer.as_mut_ptr().cast(),
             iov_len: self.buffer.len(),
@@ -160,9 +160,12 @@ impl RawReceiver {
         // lengths, and all of them outlive the call.
         let result = unsafe { libc::recvmsg(self.socket.as_raw_fd(), &raw mut message, 0) };
         let length = usize::try_from(result).map_err(|_| io::Error::last_os_error())?;
-        let at = Instant::now();
         let mut frame = self.buffer[..length].to_vec();
-        let auxiliary = auxiliary(&message);
+        let Beside {
+            auxiliary,
+            timestamp,
+        } = beside(&message);
+        let at = timestamp.map_or_else(Instant::now, instant);
         let status = auxiliary.map_or(0, |auxiliary| auxiliary.tp_status);
         if let Some(auxiliary) = auxiliary.filter(|_| status & libc::TP_STATUS_VLAN_VALID != 0) {
             // The kernel always takes the outermost tag out of the frame: put it back.
@@ -184,22 +187,48 @@ impl RawReceiver {
     }
 }
 
-/// Finds what the kernel says about a frame beside its bytes.
-fn auxiliary(message: &libc::msghdr) -> Option<libc::tpacket_auxdata> {
+/// What the kernel says about a frame beside its bytes.
+#[derive(Default)]
+struct Beside {
+    auxiliary: Option<libc::tpacket_auxdata>,
+    timestamp: Option<libc::timespec>,
+}
+
+fn beside(message: &libc::msghdr) -> Beside {
+    let mut beside = Beside::default();
     // SAFETY: the kernel has filled in the message; its control block is still there, and the
     // CMSG functions stay within its length.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
     // SAFETY: a header that is not null is a whole one inside the control block.
     while let Some(this) = unsafe { header.as_ref() } {
-        if this.cmsg_level == libc::SOL_PACKET && this.cmsg_type == libc::PACKET_AUXDATA {
-            // SAFETY: the data of this kind is a tpacket_auxdata; where it lies need not be
-            // aligned for one, hence read_unaligned.
-            return Some(unsafe {
-                ptr::read_unaligned(libc::CMSG_DATA(header).cast::<libc::tpacket_auxdata>())
-            });
+        // SAFETY: the header is one of the control block's.
+        let data = unsafe { libc::CMSG_DATA(header) };
+        match (this.cmsg_level, this.cmsg_type) {
+            (libc::SOL_PACKET, libc::PACKET_AUXDATA) => {
+                // SAFETY: the data of this kind is a tpacket_auxdata; where it lies need not be
+                // aligned for one, hence read_unaligned.
+                let auxiliary = unsafe { ptr::read_unaligned(data.cast()) };
+                beside.auxiliary = Some(auxiliary);
+            }
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                // SAFETY: the same, with a timespec.
+                let timestamp = unsafe { ptr::read_unaligned(data.cast()) };
+                beside.timestamp = Some(timestamp);
+            }
+            _ => {}
         }
         // SAFETY: as for the first header.
         header = unsafe { libc::CMSG_NXTHDR(message, header) };
     }
-    None
+    beside
+}
+
+/// A time of the wall clock, as the monotonic one has it.
+fn instant(time: libc::timespec) -> Instant {
+    // The kernel's times are after 1970 and have less than 10^9 ns.
+    let since_epoch = Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32);
+    let (now, wall) = (Instant::now(), SystemTime::now());
+    // After a step of the wall clock: now, rather than a time to come.
+    let age = wall.duration_since(SystemTime::UNIX_EPOCH + since_epoch);
+    now.checked_sub(age.unwrap_or_default()).unwrap_or(now)
 }

@@ -2,9 +2,11 @@
 
 pub mod numbered;
 pub mod report;
+pub mod responder;
 pub mod tcp;
 pub mod udp;
 
 pub use report::UdpReport;
+pub use responder::Responder;
 pub use tcp::{Download, Transfer};
 pub use udp::{UdpReceiver, UdpSender, ping, stream};

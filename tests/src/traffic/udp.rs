@@ -221,7 +221,7 @@ fn receive(
     Ok(())
 }
 
-fn is_timeout(kind: ErrorKind) -> bool {
+pub(super) fn is_timeout(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted

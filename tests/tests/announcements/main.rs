@@ -33,7 +33,7 @@ struct Bench {
     agent: Agent,
     trunk: RawSender,
     client: RawReceiver,
-    _lab: Lab,
+    lab: Lab,
 }
 
 impl Bench {
@@ -45,7 +45,7 @@ impl Bench {
             agent,
             trunk: RawSender::open(&lab.wan, "pt0")?,
             client: RawReceiver::open(&lab.client.ns, "pc0")?,
-            _lab: lab,
+            lab,
         })
     }
 

@@ -3,11 +3,12 @@
 use std::{io::Write, net::IpAddr, os::unix::fs::PermissionsExt, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use lab::RawReceiver;
 use serde_json::json;
 use tempfile::NamedTempFile;
 
 use super::{
-    Bench, RUN, SOON, VM_IPV4, VM_IPV6,
+    Bench, RUN, SILENCE, SOON, VM_IPV4, VM_IPV6, VM_MAC,
     learning_packet::{learning_packet, payload, signed},
 };
 
@@ -105,6 +106,30 @@ fn a_packet_from_before_the_agents_restart_is_a_replay() -> Result<()> {
     // Without --require-signed an unsigned one is believed.
     send(&bench, 2, VM_IPV6, &payload(9, 1))?;
     bench.waits_at(VM_IPV6, "dc2")
+}
+
+#[test]
+fn the_old_place_is_asked_about_what_is_not_signed_only() -> Result<()> {
+    let key = key_file(KEY)?;
+    let options = ["--key-file", path(&key)?, "--hold-down-announce", "0s"];
+    let bench = Bench::start(&options)?;
+    let mut trunk = RawReceiver::open(&bench.lab.wan, "pt0")?;
+    send(&bench, 1, VM_IPV4, &signed(7, 1, VM_IPV4, KEY))?;
+    bench.waits_at(VM_IPV4, "dc1")?;
+    // Another gateway: this one's id belongs to its site.
+    send(&bench, 2, VM_IPV4, &signed(8, 1, VM_IPV4, KEY))?;
+    bench.waits_at(VM_IPV4, "dc2")?;
+    ensure!(
+        trunk.drain(SILENCE)?.is_empty(),
+        "a signed move was questioned"
+    );
+    send(&bench, 1, VM_IPV4, &payload(9, 1))?;
+    bench.waits_at(VM_IPV4, "dc1")?;
+    let port = bench.lab.switch.link("t0")?.mac;
+    trunk.expect(SOON, "the question", |got| {
+        let asked = [&VM_MAC[..], &port, &[0x81, 0, 0, 2, 8, 6]].concat();
+        got.frame.starts_with(&asked).then_some(())
+    })
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context, Result, ensure};
 use lab::{
-    Tag,
+    RawSender, Tag,
     fig1::{CLIENT_IPV4, CLIENT_IPV6, CLIENT_MAC},
     frame::{self, Arp, BROADCAST, Ndp, tagged},
 };
@@ -249,11 +249,13 @@ fn with_option(frame: &[u8], option: [u8; 2]) -> Vec<u8> {
 fn a_vm_that_announces_all_its_addresses_at_once() -> Result<()> {
     let mut site = Site::start(&TO)?;
     // As QEMU and a guest do together: the same for both families, again and again.
-    for _ in 0..5 {
-        site.vm_sends(&frame::rarp(VM_MAC))?;
-        site.vm_sends(&Arp::announcement(VM_MAC, VM_IPV4).frame())?;
-        site.vm_sends(&Ndp::unsolicited(VM_MAC, VM_IPV6, true).frame())?;
-    }
+    let frames = [
+        frame::rarp(VM_MAC),
+        Arp::announcement(VM_MAC, VM_IPV4).frame(),
+        Ndp::unsolicited(VM_MAC, VM_IPV6, true).frame(),
+    ];
+    let burst = frames.iter().map(Vec::as_slice).cycle().take(15);
+    RawSender::open(&site.vm.ns, "eth0")?.send_all(burst)?;
     // News of one event is told once: five packets for each address.
     site.wait_for("/announcements/arp", 5)?;
     let told = site.told(10)?;

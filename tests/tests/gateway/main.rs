@@ -19,13 +19,14 @@ mod rarp;
 mod signing;
 mod snoop;
 mod storm;
+mod system;
 mod told;
 mod usage;
 
 use told::Told;
 
 /// Long enough for a busy machine.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 const VM_MAC: Mac = [0x52, 0x54, 0, 0, 0, 13];
 const VM_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 13);
 const VM_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 13);

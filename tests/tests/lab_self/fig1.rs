@@ -7,11 +7,11 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use lab::{
-    Endpoint, Lab, RawReceiver, RawSender, Tag,
+    Endpoint, Lab, Mac, RawReceiver, RawSender, Tag,
     fig1::{CLIENT_IPV4, CLIENT_MAC, TRUNK_MTU},
     frame::{self, Arp},
     poll_until,
-    traffic::{Download, UdpReceiver, UdpSender, ping, tcp::download},
+    traffic::{Download, Responder, UdpReceiver, UdpSender, ping, tcp::download},
 };
 
 use crate::{LATER, SILENCE, SOON, VM_IPV4, VM_IPV6, VM_MAC, lab_with_vm};
@@ -213,6 +213,84 @@ fn a_paused_download_leaves_its_tcp_nothing_to_say() -> Result<()> {
     drop(paused);
     download.wait_for(download.progress() + 500_000, SOON)?;
     download.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_paused_responder_has_not_heard_what_came_meanwhile() -> Result<()> {
+    let (lab, vm) = lab_with_vm()?;
+    lab.wire(0)?;
+    let (asker, server) = (lab.client.v4(5000), vm.v4(7));
+    let answers = UdpReceiver::start(&asker)?;
+    let responder = Responder::start(&server, asker.addr)?;
+    let ask = |count| -> Result<()> {
+        let from = lab.client.v4(0);
+        let questions = UdpSender::start(&from, server.addr, Duration::from_millis(1), 8)?;
+        poll_until(SOON, "questions", || {
+            (questions.sent() >= count).then_some(())
+        })?;
+        questions.stop()?;
+        Ok(())
+    };
+    ask(1)?;
+    answers.wait_for(1, SOON)?;
+    let before = answers.received();
+
+    let paused = responder.pause();
+    let arrived = vm.ns.counters("eth0")?.rx_packets;
+    ask(10)?;
+    poll_until(SOON, "the questions to arrive", || {
+        (vm.ns.counters("eth0").ok()?.rx_packets >= arrived + 10).then_some(())
+    })?;
+    drop(paused);
+    ask(1)?;
+    answers.wait_for(before + 1, SOON)?;
+    let unheard = responder.stop()?;
+    ensure!((10..20).contains(&unheard), "{unheard} were not heard");
+    let report = answers.finish(0, Duration::ZERO)?;
+    ensure!(report.arrivals.len() as u64 <= before + 5, "{report}");
+    Ok(())
+}
+
+#[test]
+fn vpns_can_carry_ip_only() -> Result<()> {
+    let (lab, vm) = lab_with_vm()?;
+    lab.carry_ip_only()?;
+    lab.client.introduce(&vm)?;
+    let mut trunk = RawReceiver::open(&lab.switch, "t0")?;
+    let mut at_vm = RawReceiver::open(&vm.ns, "eth0")?;
+    let mut tap = RawReceiver::open(&lab.dc[0].ns, vm.tap())?;
+    let from_vm = RawSender::open(&vm.ns, "eth0")?;
+    let to_vm = RawSender::open(&lab.switch, "t0")?;
+    let ip = |from: (Mac, Ipv4Addr), to: (Mac, Ipv4Addr)| {
+        let (source, destination) = ((from.1, 9).into(), (to.1, 9).into());
+        frame::udp(from.0, to.0, source, destination, b"hello")
+    };
+    let (client, vm) = ((CLIENT_MAC, CLIENT_IPV4), (VM_MAC, VM_IPV4));
+    let out = [
+        Arp::announcement(vm.0, vm.1).frame(),
+        frame::rarp(vm.0),
+        ip(vm, client),
+    ];
+    let back = [
+        Arp::announcement(client.0, client.1).frame(),
+        frame::rarp(client.0),
+        ip(client, vm),
+    ];
+    for (out, back) in out.iter().zip(&back) {
+        from_vm.send(out)?;
+        to_vm.send(&frame::tagged(&[Tag::c(1)], back))?;
+    }
+    for frame in &out {
+        tap.expect(SOON, "each of them on its LAN", |heard| {
+            (heard.frame == *frame).then_some(())
+        })?;
+    }
+    // Only the last of each three has got through.
+    let heard = trunk.receive(SOON)?.context("nothing on the trunk")?;
+    assert_eq!(heard.frame, frame::tagged(&[Tag::c(1)], &out[2]));
+    let heard = at_vm.receive(SOON)?.context("nothing at the VM")?;
+    assert_eq!(heard.frame, back[2]);
     Ok(())
 }
 

@@ -1,13 +1,16 @@
 //! Frames that are built, sent and received raw.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use lab::{
     Host, Namespace, RawReceiver, RawSender, Tag,
     fig1::{CLIENT_IPV4, CLIENT_IPV6, CLIENT_MAC},
     frame::{self, Arp},
-    veth,
+    poll_until, veth,
 };
 
 use crate::{SOON, VM_IPV4, VM_IPV6, VM_MAC};
@@ -44,6 +47,28 @@ fn raw_frames_arrive_as_they_were_sent_in_order_and_all() -> Result<()> {
         assert_eq!(&received.frame, frame, "frame {number}");
     }
     assert_eq!(receiver.lost()?, 0);
+    Ok(())
+}
+
+#[test]
+fn a_frame_has_the_time_when_it_came_and_not_when_it_was_read() -> Result<()> {
+    let (a, b) = (Namespace::new("a")?, Namespace::new("b")?);
+    veth((&a, "left"), (&b, "right"))?;
+    let mut receiver = RawReceiver::open(&b, "right")?;
+    let before = Instant::now();
+    RawSender::open(&a, "left")?.send(&frame::rarp(VM_MAC))?;
+    poll_until(SOON, "the frame to arrive", || {
+        (b.counters("right").ok()?.rx_packets == 1).then_some(())
+    })?;
+    let after = Instant::now();
+    let received = receiver.receive(SOON)?.context("nothing arrived")?;
+    // It is converted from another clock.
+    let inexact = Duration::from_millis(1);
+    ensure!(received.at + inexact > before, "it came before it was sent");
+    ensure!(
+        received.at < after + inexact,
+        "it came after it was counted"
+    );
     Ok(())
 }
 

@@ -3,7 +3,11 @@
 //!
 //! All of it holds as long as what arrives faster than the agent forwards fits into the miss ring.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use lab::poll_until;
@@ -122,6 +126,31 @@ fn frames_that_wait_for_a_stopped_agent_leave_first() -> Result<()> {
         bench.vms.send(Pace::Flood, 10_000, &[(V4, vlan)])?;
         bench.vms.send(Pace::Steady, 20_000, &[(V4, vlan)])?;
     }
+    bench.judge()
+}
+
+/// So long that the datapath takes the agent for dead.
+#[test]
+fn an_agent_that_was_stopped_for_long_keeps_the_order_of_what_comes_then() -> Result<()> {
+    let mut bench = Bench::start(&[])?;
+    bench.speak(V4, 1)?;
+    bench.agent.signal(Signal::SIGSTOP)?;
+    let stopped = Instant::now();
+    poll_until(SOON, "the agent to seem dead", || {
+        (stopped.elapsed() > Duration::from_millis(1500)).then_some(())
+    })?;
+    // It wakes up in the middle of a flood.
+    let (vms, agent, switch) = (&mut bench.vms, &bench.agent, &bench.lab.switch);
+    thread::scope(|scope| {
+        let waker = scope.spawn(|| {
+            poll_until(LATER, "the flood to begin", || {
+                (switch.counters("t0").ok()?.rx_packets > 100).then_some(())
+            })?;
+            agent.signal(Signal::SIGCONT)
+        });
+        vms.send(Pace::Flood, FRAMES, &[(V4, 2), (V6, 1)])?;
+        waker.join().expect("the waker does not panic")
+    })?;
     bench.judge()
 }
 

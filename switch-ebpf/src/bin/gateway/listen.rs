@@ -150,8 +150,6 @@ fn hand_up(ctx: *mut xdp_md, station: &Station, kind: u32) {
     };
     if !notice::with_frame(ctx, &notice) {
         count::counter(Counter::NoticeLost as u32);
-    } else if kind == KIND_ANNOUNCEMENT {
-        count::counter(Counter::Announcements as u32);
     }
 }
 

@@ -4,7 +4,7 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use switch_ebpf::{
     abi::{
         Binding, BindingKey, Counter, Drop, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE,
-        KIND_RARP, Leg, MODE_NATIVE, NO_SITE, Network, PHASE_SETTLED,
+        KIND_RARP, Leg, MODE_NATIVE, Network, PHASE_SETTLED,
     },
     frame::{Evidence, Origin, Retag},
     learning_packet, rule,
@@ -91,8 +91,7 @@ fn is_late(network: &Network, binding: &Binding, site: u32, evidence: Evidence) 
         Evidence::Announce => network.hold_down_announce_ns,
     };
     // SAFETY: a helper without arguments.
-    binding.previous_site != NO_SITE
-        && rule::is_late(binding, site, hold_down_ns, unsafe { bpf_ktime_get_ns() })
+    rule::is_late(binding, site, hold_down_ns, unsafe { bpf_ktime_get_ns() })
 }
 
 #[inline(always)]

@@ -35,7 +35,7 @@ mod program {
         xdp::{Packet, attachment, length},
     };
 
-    use crate::{count, down, maps, up};
+    use crate::{count, down, maps, miss, up};
 
     /// What is to be done with a frame. Where to is in [`Ingress::to`]: a payload here would be
     /// undefined for the others, which the verifier sees where it is spilled.
@@ -132,6 +132,9 @@ mod program {
     #[inline(always)]
     fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop> {
         if ingress.frame.destination == ingress.attachment.mac {
+            if ingress.attachment.role == ROLE_SITE && ingress.frame.is_answer(&Packet(ctx)) {
+                miss::answer(ctx, ingress);
+            }
             return Ok(Verdict::Pass);
         }
         match ingress.attachment.role {

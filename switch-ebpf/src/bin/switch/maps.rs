@@ -223,8 +223,9 @@ pub fn replace_binding(key: &BindingKey, binding: &Binding) {
 /// Where an address is.
 #[inline(always)]
 pub fn binding(key: &BindingKey) -> Option<&'static Binding> {
-    // SAFETY: an update swaps in another element. The old one stays readable for this program's
-    // run unless the agent reuses it meanwhile, which takes a whole number of further updates.
+    // SAFETY: an update swaps in another element; the old one stays mapped. The kernel reuses it for
+    // the update after the next on the same CPU (`extra_elems` in kernel/bpf/hashtab.c): what is needed
+    // of a binding is read right after this, in less time than two system calls take.
     unsafe { BINDINGS.get(key) }
 }
 

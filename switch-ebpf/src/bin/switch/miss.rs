@@ -7,8 +7,8 @@ use aya_ebpf::{
 };
 use switch_ebpf::{
     abi::{
-        ANNOUNCE_LIMIT, Binding, Counter, Drop, KIND_FLOOD, KIND_UNDECIDED, Limited, MISS_RING,
-        MissHeader,
+        ANNOUNCE_LIMIT, Binding, Counter, Drop, KIND_ANSWER, KIND_FLOOD, KIND_UNDECIDED, Limited,
+        MISS_RING, MissHeader,
     },
     xdp::{Shared, within},
 };
@@ -86,7 +86,7 @@ fn lost(ingress: &Ingress<'_>) -> Drop {
     Drop::MissLost
 }
 
-/// Hands the agent a RARP request or a learning packet, within the site's limit.
+/// Hands the agent a RARP request, a learning packet or an answer, within the site's limit.
 #[inline(always)]
 pub fn announcement(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32) -> Result<(), Drop> {
     if !within(maps::announce_due(ingress.attachment.site), ANNOUNCE_LIMIT) {
@@ -98,6 +98,13 @@ pub fn announcement(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32) -> Resul
     } else {
         Err(lost(ingress))
     }
+}
+
+/// Hands the agent a copy of a frame to the port itself, which may answer what the agent has asked.
+#[inline(always)]
+pub fn answer(ctx: &XdpContext, ingress: &Ingress<'_>) {
+    // Nothing is lost with the copy but the answer to one of three questions.
+    let _ = announcement(ctx, ingress, KIND_ANSWER);
 }
 
 /// Hands the agent a frame that it shall send to every site.

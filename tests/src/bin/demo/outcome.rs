@@ -1,41 +1,67 @@
-//! What is to be said in the end: how long the gaps were, and what was lost where.
+//! What a system did, and whether the switch did anything wrong.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use anyhow::Result;
 use lab::traffic::UdpReport;
 
 use crate::{
     balance::Balance,
     migration::Move,
-    screen::{Screen, aligned},
-    traffic::Finished,
+    news::Trigger,
+    traffic::{Finished, Guest},
 };
 
 /// What a system did.
 pub struct Outcome {
     /// As `--system` names it.
     pub system: &'static str,
-    /// What makes the switch change its flow table.
-    pub trigger: &'static str,
-    /// How many things an operator enters for a VM or a move.
-    pub operator_inputs: u32,
+    /// As people call it.
+    pub title: &'static str,
+    /// Where the patent draws it.
+    pub figures: &'static str,
+    /// What the VM was doing when it was moved.
+    pub guest: Guest,
+    /// How many lines about sites and VMs an operator keeps up to date.
+    pub operator_lines: usize,
     /// The moves.
     pub moves: Vec<Move>,
-    /// One more, after the part that decides was killed and started again.
+    /// One more, after our agents were killed and started again.
     pub after_restart: Move,
+    /// One more without the control device, if there was one.
+    pub stranded: Option<Stranded>,
     /// What became of the traffic.
     pub traffic: Finished,
     /// What became of the frames.
     pub balance: Balance,
 }
 
+/// A move of which the control device could not tell the switch.
+pub struct Stranded {
+    /// How many probes the PC sent before an operator came.
+    pub asked: u64,
+    /// Whether the VM answered all the same.
+    pub found: bool,
+}
+
 impl Outcome {
-    /// What the switch did wrong, in words. Empty is how it should be.
-    fn faults(&self) -> Vec<String> {
+    /// What made the switch change its flow table.
+    pub fn triggers(&self) -> BTreeSet<Trigger> {
+        let moves = self.moves.iter().chain([&self.after_restart]);
+        moves.map(|a_move| a_move.trigger).collect()
+    }
+
+    /// How many probes the PC sent in vain between the VM's resumption and its first answer.
+    pub fn lost_in_gap(&self, a_move: &Move) -> u64 {
+        let first = a_move.first_probe;
+        let arrivals = &self.traffic.probes.arrivals;
+        let answered = arrivals.iter().find(|(number, _)| *number >= first);
+        answered.map_or(0, |(number, _)| number - first)
+    }
+
+    /// What went wrong, in words. Empty is how it should be.
+    pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let balance = &self.balance;
-        let Balance { lost, reasons, .. } = balance;
+        let Balance { lost, reasons, .. } = &self.balance;
         if *lost != 0 || !reasons.is_empty() {
             let why: Vec<_> = reasons
                 .iter()
@@ -47,7 +73,9 @@ impl Outcome {
             ));
         }
         // Who lost a frame is counted in two ways: by frames, and by the numbers in the packets.
-        let unexplained = self.packets(|report| report.lost) - balance.network() - lost;
+        let unheard = self.traffic.unheard.cast_signed();
+        let unexplained =
+            self.packets(|report| report.lost) - self.balance.network() - lost - unheard;
         if unexplained > 0 {
             faults.push(format!(
                 "{unexplained} UDP packets lost, and no frame that could have had them"
@@ -61,159 +89,58 @@ impl Outcome {
                 faults.push(format!("{packets} UDP packets arrived {what}"));
             }
         }
+        if self.stranded.as_ref().is_some_and(|alone| alone.found) {
+            faults.push("the VM was found without the control device".to_owned());
+        }
         faults
     }
 
-    /// What was lost, and not at the switch.
-    fn network_losses(&self) -> String {
-        let Balance {
-            network_to_vm: to_vm,
-            network_from_vm: from_vm,
-            ..
-        } = self.balance;
-        let mut text = format!(
-            "Lost in the network: {to_vm} frames of the PC, sent to the data centre that the VM \
-             had just left"
-        );
-        if from_vm != 0 {
-            text += &format!("; {from_vm} frames of the VM");
-        }
-        text + "."
-    }
-
     fn packets(&self, count: fn(&UdpReport) -> u64) -> i64 {
-        let Finished { from_vm, to_vm, .. } = &self.traffic;
-        (count(from_vm) + count(to_vm)).cast_signed()
-    }
-
-    fn median_and_worst(&self, time: impl Fn(&Move) -> Option<Duration>) -> String {
-        let mut times: Vec<_> = self.moves.iter().filter_map(time).collect();
-        times.sort();
-        // Of two in the middle, the longer.
-        match (times.get(times.len() / 2), times.last()) {
-            (Some(median), Some(worst)) => format!("{} / {}", ms(*median), ms(*worst)),
-            _ => "-".to_owned(),
-        }
+        let Finished { probes, work, .. } = &self.traffic;
+        let work = work.as_ref().map_or(0, |work| count(&work.packets));
+        (count(probes) + work).cast_signed()
     }
 }
 
-/// A line of the table: what it says, and of each system.
-type Row = (&'static str, fn(&Outcome) -> String);
-
-/// The table's lines.
-const ROWS: [Row; 14] = [
-    ("SYSTEM", |of| of.system.to_owned()),
-    ("triggered by", |of| of.trigger.to_owned()),
-    ("operator inputs", |of| of.operator_inputs.to_string()),
-    ("moves", |of| of.moves.len().to_string()),
-    ("VM paused, median / worst", |of| {
-        of.median_and_worst(|a_move| Some(a_move.paused))
-    }),
-    ("gap at the PC, median / worst", |of| {
-        of.median_and_worst(|a_move| Some(a_move.gap_at_pc))
-    }),
-    ("gap at the VM, median / worst", |of| {
-        of.median_and_worst(|a_move| Some(a_move.gap_at_vm))
-    }),
-    ("switch's learn time, median / worst", |of| {
-        of.median_and_worst(|a_move| a_move.learn)
-    }),
-    ("a move after kill -9 and restart", |of| {
-        format!("works, gap {} at the PC", ms(of.after_restart.gap_at_pc))
-    }),
-    ("TCP VM -> PC, received", |of| {
-        let bytes = of.traffic.download.bytes as f64;
-        format!("{:.1} MB, none wrong", bytes / 1e6)
-    }),
-    ("UDP VM -> PC, lost", |of| lost(&of.traffic.from_vm)),
-    ("UDP PC -> VM, lost", |of| lost(&of.traffic.to_vm)),
-    ("frames lost at the switch", |of| {
-        format!("{} of {}", of.balance.lost, of.balance.offered)
-    }),
-    ("frames lost in the network", |of| {
-        of.balance.network().to_string()
-    }),
-];
-
-fn lost(report: &UdpReport) -> String {
-    let sent = report.received + report.lost;
-    format!("{} of {sent} packets", report.lost)
-}
-
-/// Prints the table and the verdict, which it returns: whether no system did anything wrong.
-pub fn show(outcomes: &[Outcome], screen: &mut Screen) -> Result<bool> {
-    let row = |(what, cell): &Row| {
-        let cells = outcomes.iter().map(cell);
-        [(*what).to_owned()].into_iter().chain(cells).collect()
-    };
-    let rows: Vec<Vec<String>> = ROWS.iter().map(row).collect();
-    screen.table(aligned(&rows).iter().map(String::as_str))?;
-    let mut good = true;
-    screen.note(
-        "Gap: from the VM's resumption at its new place to its first frame at the PC, or the PC's \
-         at the VM.",
-    )?;
-    for of in outcomes {
-        screen.note(of.network_losses())?;
-        let faults = of.faults();
-        good &= faults.is_empty();
-        if faults.is_empty() {
-            screen.verdict(true, "nothing was lost at the switch")?;
-        }
-        for fault in faults {
-            screen.verdict(false, fault)?;
-        }
-    }
-    Ok(good)
-}
-
-/// A time in milliseconds, as people read it.
-pub fn ms(time: Duration) -> String {
-    let ms = time.as_secs_f64() * 1e3;
-    if ms < 9.995 {
-        format!("{ms:.2} ms")
-    } else {
-        format!("{ms:.0} ms")
-    }
+/// The middle one of some values, of two in the middle the larger.
+pub fn median<T: Ord + Copy>(values: &[T]) -> Option<T> {
+    let mut sorted = values.to_vec();
+    sorted.sort();
+    sorted.get(sorted.len() / 2).copied()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use lab::traffic::Transfer;
+pub mod tests {
+    use std::time::{Duration, Instant};
 
     use super::*;
 
-    const MOVE: Move = Move {
+    /// A move of an idle VM.
+    pub const MOVE: Move = Move {
         paused: Duration::from_millis(20),
-        gap_at_pc: Duration::from_micros(400),
-        gap_at_vm: Duration::from_micros(600),
-        learn: None,
+        first_probe: 0,
+        trigger: Trigger::LearningPacket,
+        news: Duration::from_micros(200),
+        switched: Duration::from_micros(400),
+        gap: Duration::from_micros(600),
     };
 
-    /// An outcome in which the numbers from 0 that arrived at the VM are these.
-    fn outcome(sent: u64, arrived: &[u64], balance: Balance) -> Outcome {
-        let arrivals = arrived.iter().map(|number| (*number, Instant::now()));
+    /// An outcome in which the probes from 0 that were answered are these.
+    pub fn outcome(sent: u64, answered: &[u64], balance: Balance) -> Outcome {
+        let arrivals = answered.iter().map(|number| (*number, Instant::now()));
         Outcome {
-            system: "first",
-            trigger: "",
-            operator_inputs: 0,
-            moves: [3, 1, 2]
-                .map(|ms| Move {
-                    paused: Duration::from_millis(ms),
-                    ..MOVE
-                })
-                .to_vec(),
+            system: "second",
+            title: "Second embodiment",
+            figures: "Fig. 5 and 6",
+            guest: Guest::Idle,
+            operator_lines: 0,
+            moves: vec![MOVE],
             after_restart: MOVE,
+            stranded: None,
             traffic: Finished {
-                download: Transfer {
-                    bytes: 1,
-                    elapsed: Duration::ZERO,
-                    longest_stall: Duration::ZERO,
-                },
-                from_vm: UdpReport::new(0, Vec::new()),
-                to_vm: UdpReport::new(sent, arrivals.collect()),
+                probes: UdpReport::new(sent, arrivals.collect()),
+                unheard: 0,
+                work: None,
             },
             balance,
         }
@@ -227,10 +154,13 @@ mod tests {
         };
         let outcome = outcome(5, &[0, 1, 4], balance);
         assert_eq!(outcome.faults(), Vec::<String>::new());
-        assert_eq!(
-            outcome.median_and_worst(|a_move| Some(a_move.paused)),
-            "2.00 ms / 3.00 ms"
-        );
+    }
+
+    #[test]
+    fn nor_is_what_a_paused_vm_does_not_hear() {
+        let mut outcome = outcome(5, &[0, 1, 4], Balance::default());
+        outcome.traffic.unheard = 2;
+        assert_eq!(outcome.faults(), Vec::<String>::new());
     }
 
     #[test]
@@ -259,8 +189,30 @@ mod tests {
     }
 
     #[test]
-    fn times_are_as_exact_as_one_reads_them() {
-        let text = [0, 421, 9_994, 9_996, 20_400].map(|us| ms(Duration::from_micros(us)));
-        assert_eq!(text, ["0.00 ms", "0.42 ms", "9.99 ms", "10 ms", "20 ms"]);
+    fn a_vm_that_nobody_could_find_must_not_be_found() {
+        let mut outcome = outcome(1, &[0], Balance::default());
+        for found in [false, true] {
+            outcome.stranded = Some(Stranded { asked: 2000, found });
+            assert_eq!(outcome.faults().len(), usize::from(found));
+        }
+    }
+
+    #[test]
+    fn probes_are_lost_in_the_gap_from_the_resumption_to_the_first_answer() {
+        let outcome = outcome(12, &[0, 1, 8, 10, 11], Balance::default());
+        let lost = |first_probe| {
+            outcome.lost_in_gap(&Move {
+                first_probe,
+                ..MOVE
+            })
+        };
+        assert_eq!([lost(5), lost(8), lost(9), lost(12)], [3, 0, 1, 0]);
+    }
+
+    #[test]
+    fn of_two_in_the_middle_the_larger_is_the_median() {
+        assert_eq!(median::<u64>(&[]), None);
+        assert_eq!(median(&[3, 1, 2]), Some(2));
+        assert_eq!(median(&[1, 4, 3, 2]), Some(3));
     }
 }

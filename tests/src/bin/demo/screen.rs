@@ -3,7 +3,7 @@
 use std::{
     fmt::Display,
     io::{Stdout, Write, stdout},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anstream::AutoStream;
@@ -84,9 +84,19 @@ pub fn aligned(rows: &[Vec<String>]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
+/// A time in milliseconds, as people read it.
+pub fn ms(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1e3;
+    if ms < 9.995 {
+        format!("{ms:.2} ms")
+    } else {
+        format!("{ms:.0} ms")
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::aligned;
+    use super::*;
 
     #[test]
     fn cells_stand_below_each_other() {
@@ -96,5 +106,11 @@ mod tests {
             aligned(&rows),
             ["NAME    N", "a       1      x", "long-é  12345  y"]
         );
+    }
+
+    #[test]
+    fn times_are_as_exact_as_one_reads_them() {
+        let text = [0, 421, 9_994, 9_996, 20_400].map(|us| ms(Duration::from_micros(us)));
+        assert_eq!(text, ["0.00 ms", "0.42 ms", "9.99 ms", "10 ms", "20 ms"]);
     }
 }

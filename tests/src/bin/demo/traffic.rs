@@ -1,12 +1,18 @@
-//! What PC and VM say to each other all the time: a TCP download from the VM, and numbered UDP
-//! packets both ways.
+//! What PC and VM say to each other: the PC's steady probes, which the VM answers, and what a busy
+//! VM has to say of its own accord.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    fmt,
+    sync::MutexGuard,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use lab::{
-    Endpoint, Host,
-    traffic::{Download, Transfer, UdpReceiver, UdpReport, UdpSender},
+    Host,
+    traffic::{
+        Download, Responder, Transfer, UdpReceiver, UdpReport, UdpSender, responder::Paused,
+    },
 };
 
 use crate::interrupt::wait_until;
@@ -25,83 +31,184 @@ const STRAGGLERS: Duration = Duration::from_millis(50);
 /// How long anything may take that should happen at once.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Traffic under way.
-pub struct Traffic {
-    /// From the VM to the PC.
-    pub download: Download,
-    /// From the VM to the PC.
-    pub from_vm: Stream,
-    /// From the PC to the VM.
-    pub to_vm: Stream,
+/// What the VM is doing when it is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guest {
+    /// It sends without being asked.
+    Busy,
+    /// It sends nothing but answers.
+    Idle,
 }
 
-/// A numbered stream under way.
-pub struct Stream {
-    /// One end.
-    pub sender: UdpSender,
-    /// The other.
-    pub receiver: UdpReceiver,
+/// Traffic under way.
+pub struct Traffic {
+    probes: Probes,
+    work: Option<Work>,
+}
+
+/// Numbered packets from the PC, and the VM's answers.
+struct Probes {
+    sender: UdpSender,
+    responder: Responder,
+    answers: UdpReceiver,
+}
+
+/// What a busy VM sends to the PC: a TCP download, and numbered packets.
+struct Work {
+    download: Download,
+    sender: UdpSender,
+    receiver: UdpReceiver,
+}
+
+/// The VM's part of the traffic, while the VM stands still.
+pub struct Still<'a> {
+    since: Instant,
+    responder: Paused<'a>,
+    work: Option<[MutexGuard<'a, ()>; 2]>,
 }
 
 /// What became of the traffic.
 pub struct Finished {
-    /// The download.
+    /// The probes that were answered.
+    pub probes: UdpReport,
+    /// Probes that arrived while the VM stood still.
+    pub unheard: u64,
+    /// What a busy VM sent.
+    pub work: Option<FinishedWork>,
+}
+
+/// What became of a busy VM's work.
+pub struct FinishedWork {
+    /// The download. Every byte of it is right.
     pub download: Transfer,
-    /// The stream from the VM to the PC.
-    pub from_vm: UdpReport,
-    /// The stream from the PC to the VM.
-    pub to_vm: UdpReport,
+    /// The numbered packets.
+    pub packets: UdpReport,
+}
+
+impl fmt::Display for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Busy => "busy",
+            Self::Idle => "idle",
+        })
+    }
 }
 
 impl Traffic {
     /// Starts the traffic, and waits until all of it arrives.
-    pub fn start(pc: &Host, vm: &Host) -> Result<Self> {
-        let traffic = Self {
-            download: Download::start(&vm.v4(80), &pc.v4(0), u64::MAX, Some(RATE))?,
-            from_vm: Stream::start(&vm.v4(0), &pc.v4(5001))?,
-            to_vm: Stream::start(&pc.v4(0), &vm.v4(5002))?,
+    pub fn start(pc: &Host, vm: &Host, guest: Guest) -> Result<Self> {
+        let work = match guest {
+            Guest::Busy => Some(Work::start(pc, vm)?),
+            Guest::Idle => None,
         };
+        let probes = Probes::start(pc, vm)?;
+        let traffic = Self { probes, work };
         wait_until(SOON, "traffic of every kind to arrive", || {
-            let arrived = traffic.download.progress() > RATE / 100
-                && traffic.from_vm.receiver.received() > 100
-                && traffic.to_vm.receiver.received() > 100;
+            let arrived = traffic.probes.answers.received() > 100
+                && traffic.work.as_ref().is_none_or(|work| {
+                    work.download.progress() > RATE / 100 && work.receiver.received() > 100
+                });
             arrived.then_some(())
         })?;
         Ok(traffic)
     }
 
-    /// Stops the traffic and says what became of it. Every byte of the download is right then.
+    /// Has the VM stand still. What it has sent is in the network, which goes on delivering it.
+    pub fn pause(&self) -> Result<Still<'_>> {
+        let work = match &self.work {
+            Some(work) => {
+                let still = [work.download.pause()?, work.sender.pause()];
+                drain(&work.receiver, work.sender.sent());
+                Some(still)
+            }
+            None => None,
+        };
+        Ok(Still {
+            since: Instant::now(),
+            responder: self.probes.responder.pause(),
+            work,
+        })
+    }
+
+    /// How many probes have been sent.
+    pub fn probes(&self) -> u64 {
+        self.probes.sender.sent()
+    }
+
+    /// When the first answer came to a probe of this number or a higher one, if one has come.
+    pub fn answered(&self, number: u64) -> Option<Instant> {
+        self.probes.answers.arrival_from(number)
+    }
+
+    /// Stops the traffic and says what became of it.
     pub fn finish(self) -> Result<Finished> {
-        let got = self.download.progress();
-        wait_until(SOON, "the download to go on after the last move", || {
-            (self.download.progress() > got).then_some(())
-        })?;
+        let Probes {
+            sender,
+            responder,
+            answers,
+        } = self.probes;
+        let probes = finish(sender, answers).context("probes")?;
         Ok(Finished {
-            download: self.download.stop().context("TCP, VM to PC")?,
-            from_vm: self.from_vm.finish().context("UDP, VM to PC")?,
-            to_vm: self.to_vm.finish().context("UDP, PC to VM")?,
+            probes,
+            unheard: responder.stop()?,
+            work: self.work.map(Work::finish).transpose()?,
         })
     }
 }
 
-impl Stream {
-    fn start(from: &Endpoint, to: &Endpoint) -> Result<Self> {
-        let destination: SocketAddr = to.addr;
-        let receiver = UdpReceiver::start(to)?;
-        let sender = UdpSender::start(from, destination, INTERVAL, SIZE)?;
-        Ok(Self { sender, receiver })
+impl Probes {
+    fn start(pc: &Host, vm: &Host) -> Result<Self> {
+        let (answered_at, asked_at) = (pc.v4(5001), vm.v4(5002));
+        Ok(Self {
+            answers: UdpReceiver::start(&answered_at)?,
+            responder: Responder::start(&asked_at, answered_at.addr)?,
+            sender: UdpSender::start(&pc.v4(0), asked_at.addr, INTERVAL, SIZE)?,
+        })
+    }
+}
+
+impl Work {
+    fn start(pc: &Host, vm: &Host) -> Result<Self> {
+        let at = pc.v4(5003);
+        Ok(Self {
+            download: Download::start(&vm.v4(80), &pc.v4(0), u64::MAX, Some(RATE))?,
+            receiver: UdpReceiver::start(&at)?,
+            sender: UdpSender::start(&vm.v4(0), at.addr, INTERVAL, SIZE)?,
+        })
     }
 
-    /// Waits until what has been sent so far has arrived, but for what is lost.
-    pub fn drain(&self) {
-        drain(&self.receiver, self.sender.sent());
+    fn finish(self) -> Result<FinishedWork> {
+        let got = self.download.progress();
+        wait_until(SOON, "the download to go on after the last move", || {
+            (self.download.progress() > got).then_some(())
+        })?;
+        Ok(FinishedWork {
+            download: self.download.stop().context("TCP, VM to PC")?,
+            packets: finish(self.sender, self.receiver).context("UDP, VM to PC")?,
+        })
+    }
+}
+
+impl Still<'_> {
+    /// Since when the VM stands still.
+    pub fn since(&self) -> Instant {
+        self.since
     }
 
-    fn finish(self) -> Result<UdpReport> {
-        let sent = self.sender.stop()?;
-        drain(&self.receiver, sent);
-        self.receiver.finish(sent, STRAGGLERS)
+    /// Has the VM go on, and says since when.
+    pub fn resume(self) -> Instant {
+        drop(self.responder);
+        let resumed = Instant::now();
+        drop(self.work);
+        resumed
     }
+}
+
+/// Stops a stream, and gives its last packets the time to arrive.
+fn finish(sender: UdpSender, receiver: UdpReceiver) -> Result<UdpReport> {
+    let sent = sender.stop()?;
+    drain(&receiver, sent);
+    receiver.finish(sent, STRAGGLERS)
 }
 
 /// Waits until the last of so many packets has arrived: some before it may never do.

@@ -3,55 +3,34 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use lab::{Agent, Lab};
+use lab::{Agent, Lab, Vm};
 
-use super::System;
+use super::{Running, SWITCH, System};
+use crate::traffic::Guest;
 
-/// How long the agent may take to start.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What the agent is told. The VM moves back and forth faster than an operator would have it, so
-/// the guards against that are loosened: it may return after a moment, as often as it likes.
-const RUN: [&str; 13] = [
-    "run",
-    "--client",
-    "c0",
-    "--site",
-    "dc1=t0:1",
-    "--site",
-    "dc2=t0:2",
-    "--hold-down",
-    "300ms",
-    "--hold-down-announce",
-    "300ms",
-    "--quarantine-moves",
-    "1000",
-];
+/// The VM returns faster than an operator would have it, so it may do so after a moment.
+const HOLD_DOWN: [&str; 2] = ["--hold-down", "300ms"];
 
 /// The switch.
-pub struct First {
-    agent: Agent,
-}
+pub struct First(Running);
 
 impl System for First {
     const NAME: &'static str = "first";
-    const TRIGGER: &'static str = "the VM's first packet";
-    const OPERATOR_INPUTS: u32 = 0;
+    const TITLE: &'static str = "First embodiment";
+    const FIGURES: &'static str = "Fig. 1 to 4";
+    const GUEST: Guest = Guest::Busy;
+    const STAY: Duration = Duration::from_millis(500);
 
-    fn start(lab: &Lab) -> Result<Self> {
-        let mut agent = Agent::start(&lab.switch, &RUN)?;
-        agent.wait_ready(PATIENCE)?;
-        Ok(Self { agent })
+    fn start(lab: &Lab, _vm: &Vm) -> Result<Self> {
+        let arguments = SWITCH.into_iter().chain(HOLD_DOWN);
+        Running::start(&lab.switch, arguments).map(Self)
     }
 
     fn switch(&self) -> &Agent {
-        &self.agent
+        &self.0.agent
     }
 
-    fn restart(mut self) -> Result<Self> {
-        self.agent.kill9()?;
-        let mut agent = self.agent.restart(&RUN)?;
-        agent.wait_ready(PATIENCE)?;
-        Ok(Self { agent })
+    fn restart(self) -> Result<Self> {
+        self.0.kill_and_restart().map(Self)
     }
 }

@@ -1,0 +1,102 @@
+//! The names of the maps, in the object and in the directory they are pinned in.
+
+/// `u32` ifindex → [`Port`](super::Port).
+pub const PORTS: &str = "PORTS";
+/// Port index → device to redirect to.
+pub const EGRESS: &str = "EGRESS";
+/// [`AttachmentKey`](super::AttachmentKey) → [`Attachment`](super::Attachment).
+pub const ATTACHMENTS: &str = "ATTACHMENTS";
+/// Site id → [`Leg`](super::Leg).
+pub const SITES: &str = "SITES";
+/// Network id → [`Network`](super::Network).
+pub const NETWORKS: &str = "NETWORKS";
+/// Network id → when the next frame to an unknown station is due (`u64`).
+pub const FLOOD_DUE: &str = "FLOOD_DUE";
+/// Site id → when its next announcement is due (`u64`): see [`ANNOUNCE_LIMIT`](super::ANNOUNCE_LIMIT).
+pub const ANNOUNCE_DUE: &str = "ANNOUNCE_DUE";
+/// Site id → [`SitePolicy`](super::SitePolicy).
+pub const SITE_POLICIES: &str = "SITE_POLICIES";
+/// [`AllowKey`](super::AllowKey) → 1, by the longest prefix.
+pub const ALLOWED: &str = "ALLOWED";
+/// [`SourceKey`](super::SourceKey) → until when it is refused (`u64`), written by the agent.
+pub const REFUSED: &str = "REFUSED";
+/// [`SourceKey`](super::SourceKey) → when the next frame of a newcomer is due (`u64`).
+pub const SOURCE_DUE: &str = "SOURCE_DUE";
+/// Site id → when the next frame of any newcomer is due (`u64`).
+pub const NEWCOMER_DUE: &str = "NEWCOMER_DUE";
+/// Site id → when the next sample of the unauthorised is due (`u64`).
+pub const SAMPLE_DUE: &str = "SAMPLE_DUE";
+/// Site id × [`Limited`](super::Limited) → frames, per CPU.
+pub const LIMITED: &str = "LIMITED";
+/// A gateway's id (`u32`) → [`Gateway`](super::Gateway).
+pub const GATEWAYS: &str = "GATEWAYS";
+/// [`BindingKey`](super::BindingKey) → [`Binding`](super::Binding).
+pub const BINDINGS: &str = "BINDINGS";
+/// Slot → [`FlowTraffic`](super::FlowTraffic), per CPU.
+pub const FLOW_TRAFFIC: &str = "FLOW_TRAFFIC";
+/// Slot → how many frames have queued up for the agent (`u64`).
+pub const QUEUED: &str = "QUEUED";
+/// [`traffic`](super::traffic) index → [`Traffic`](super::Traffic), per CPU.
+pub const TRAFFIC: &str = "TRAFFIC";
+/// How often the program of a port has begun or ended (`u64`), one per CPU: odd while it runs.
+/// Where it has changed, no program runs on that CPU any more that had read the maps before.
+pub const RUNS: &str = "RUNS";
+/// [`Redirects`](super::Redirects), one, per CPU.
+pub const REDIRECTS: &str = "REDIRECTS";
+/// [`Drop`](super::Drop) → frames, per CPU.
+pub const DROPS: &str = "DROPS";
+/// [`Counter`](super::Counter) → frames, per CPU.
+pub const COUNTERS: &str = "COUNTERS";
+/// The miss ring.
+pub const MISSES: &str = "MISSES";
+/// [`Meta`](super::Meta), one.
+pub const META: &str = "META";
+/// The time at which the agent last said that it lives (`u64`, `CLOCK_MONOTONIC` ns), one.
+pub const HEARTBEAT: &str = "HEARTBEAT";
+/// Index of [`agent`](super::agent) → `u64`, counted by the agent.
+pub const AGENT: &str = "AGENT";
+/// Slot → [`FlowTraffic`](super::FlowTraffic), counted by the agent.
+pub const AGENT_FLOWS: &str = "AGENT_FLOWS";
+/// [`traffic`](super::traffic) index → [`Forwarded`](super::Forwarded), counted by the agent.
+pub const AGENT_TRAFFIC: &str = "AGENT_TRAFFIC";
+/// Site id → [`Label`](super::Label).
+pub const SITE_NAMES: &str = "SITE_NAMES";
+/// Network id → [`Label`](super::Label).
+pub const NETWORK_NAMES: &str = "NETWORK_NAMES";
+/// Port index → [`Label`](super::Label).
+pub const PORT_NAMES: &str = "PORT_NAMES";
+/// Every map that is pinned.
+pub const PINNED: [&str; 32] = [
+    PORTS,
+    EGRESS,
+    ATTACHMENTS,
+    SITES,
+    NETWORKS,
+    FLOOD_DUE,
+    ANNOUNCE_DUE,
+    SITE_POLICIES,
+    ALLOWED,
+    REFUSED,
+    SOURCE_DUE,
+    NEWCOMER_DUE,
+    SAMPLE_DUE,
+    LIMITED,
+    GATEWAYS,
+    BINDINGS,
+    FLOW_TRAFFIC,
+    QUEUED,
+    TRAFFIC,
+    RUNS,
+    REDIRECTS,
+    DROPS,
+    COUNTERS,
+    MISSES,
+    META,
+    HEARTBEAT,
+    AGENT,
+    AGENT_FLOWS,
+    AGENT_TRAFFIC,
+    SITE_NAMES,
+    NETWORK_NAMES,
+    PORT_NAMES,
+];
