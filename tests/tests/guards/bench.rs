@@ -124,7 +124,8 @@ impl Bench {
             .with_context(|| format!("{} arrived", self.arrived()))
     }
 
-    fn arrived(&self) -> usize {
+    /// How many frames of VMs have arrived.
+    pub fn arrived(&self) -> usize {
         self.client.count(|frame| frame.starts_with(&SINK_MAC))
     }
 

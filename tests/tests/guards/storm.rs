@@ -126,12 +126,6 @@ fn a_storm_at_one_site_costs_the_others_nothing() -> Result<()> {
         (outside - samples..=outside).contains(&unauthorised),
         "{drops:?}"
     );
-    let most = 50_001 + 50_000 * (took.as_millis() as u64 + 1) / 1000;
-    let within = sent - unauthorised - stats.get("drops/miss-rate");
-    ensure!(
-        within <= most + stats.get("drops/refused") + samples,
-        "{drops:?}"
-    );
     assert_eq!(stats.get("created"), vms.len() as u64 + ROOM);
     assert_eq!(stats.get("moves"), go.len() as u64);
 
