@@ -11,7 +11,7 @@ use switch_ebpf::{
 
 use crate::{
     datapath::{PortEntry, Tables},
-    net::packet::{PacketSocket, SendError},
+    net::packet::{PacketSocket, SendError, Sent},
 };
 
 /// Frames that wait for one port, one behind the other.
@@ -113,7 +113,7 @@ impl Outbox {
                 slice
             });
             let sent = socket.send_batch(frames);
-            count(tables, &waiting.frames, sent.sent)?;
+            count(tables, &waiting.frames, &sent)?;
             let lost = sent.too_big + sent.failed;
             if lost > 0 {
                 tables.add_agent(agent::UNDELIVERED, lost as u64)?;
@@ -126,14 +126,18 @@ impl Outbox {
     }
 }
 
-/// Adds up the first `sent` frames, so that each counter is written once a batch.
-fn count(tables: &mut Tables, frames: &[Waited], sent: usize) -> Result<(), MapError> {
+/// Adds up the frames that left, so that each counter is written once a batch.
+fn count(tables: &mut Tables, frames: &[Waited], sent: &Sent) -> Result<(), MapError> {
     let mut by_traffic: HashMap<u32, Forwarded> = HashMap::new();
     let mut by_slot: HashMap<u32, FlowTraffic> = HashMap::new();
     let (mut start, mut questions) = (0, 0);
-    for frame in frames.iter().take(sent) {
+    let tried = sent.sent + sent.skipped.len();
+    for (place, frame) in frames.iter().take(tried).enumerate() {
         let bytes = (frame.end - start) as u64;
         start = frame.end;
+        if sent.skipped.binary_search(&place).is_ok() {
+            continue;
+        }
         let Some(traffic) = frame.traffic else {
             questions += 1;
             continue;

@@ -61,6 +61,16 @@ pub struct Sent {
     pub failed: usize,
     /// The first error other than that a frame was too big.
     pub error: Option<SendError>,
+    /// The places of the frames that were skipped, in their order. Those in front of them, between
+    /// them and behind them are sent, but for the last ones where `error` ended the batch.
+    pub skipped: Vec<usize>,
+}
+
+impl Sent {
+    /// The next frame is skipped.
+    fn skip(&mut self) {
+        self.skipped.push(self.sent + self.skipped.len());
+    }
 }
 
 impl PacketSocket {
@@ -196,10 +206,12 @@ impl PacketSocket {
             match source.raw_os_error() {
                 Some(libc::EMSGSIZE) => {
                     sent.too_big += 1;
+                    sent.skip();
                     next += 1;
                 }
                 Some(libc::EINVAL) => {
                     sent.failed += 1;
+                    sent.skip();
                     let length = frames[next].len();
                     sent.fail(self.malformed(length));
                     next += 1;

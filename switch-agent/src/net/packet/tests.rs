@@ -77,6 +77,7 @@ fn a_frame_that_is_refused_does_not_stop_the_others() {
         });
         let sent = socket.send_batch(frames.iter().map(Vec::as_slice));
         assert_eq!(counts(&sent), (3, 3, 1), "{sent:?}");
+        assert_eq!(sent.skipped, [1, 3, 4, 5]);
         assert!(matches!(
             sent.error,
             Some(SendError::Malformed { length: 10, .. })
