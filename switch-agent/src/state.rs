@@ -113,18 +113,26 @@ impl StateFile {
     pub fn write(&self, state: &State) -> Result<(), StateError> {
         let text =
             serde_json::to_string(state).map_err(|error| self.error("write")(error.into()))?;
-        let draft = self.path.with_extension("ports.new");
+        let draft = self.draft();
         fs::write(&draft, text).map_err(self.error("write"))?;
         fs::rename(&draft, &self.path).map_err(self.error("write"))
     }
 
-    /// Removes it.
+    /// Where it is written before it is whole.
+    fn draft(&self) -> PathBuf {
+        self.path.with_extension("ports.new")
+    }
+
+    /// Removes it, and the draft of an agent that was killed while it wrote.
     pub fn remove(&self) -> Result<(), StateError> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.error("remove")(error))
+        for path in [&self.path, &self.draft()] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(self.error("remove")(error));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 }
