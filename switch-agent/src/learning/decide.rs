@@ -94,6 +94,8 @@ impl Learner {
                 self.flows.tables.add_agent(agent::LATE, 1)?;
                 self.deliver(header, bytes, frame, None);
             }
+            // Where MACs are pinned, the next frame of the address may have the right one.
+            Outcome::Refused if self.policy.pin_mac => {}
             Outcome::Refused => {
                 // The datapath need not ask again at once.
                 let until_ns = now_ns()?.saturating_add(REFUSED_NS);
