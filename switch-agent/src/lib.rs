@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod datapath;
+mod frames;
 pub mod gateway;
 pub mod instance;
 pub mod learning;

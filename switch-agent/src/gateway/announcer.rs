@@ -14,7 +14,7 @@ use switch_ebpf::{
 };
 
 use super::{
-    GatewayError, Letter, frames,
+    GatewayError, Letter,
     heard::{self, Heard},
     housekeeping::Housekeeping,
     log::Log,
@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     api::{GatewayEvent, GatewayEventKind, Notification},
+    frames,
     learning_key::Key,
     types::MacAddress,
     worker::{Inbox, now_ns},

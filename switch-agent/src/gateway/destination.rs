@@ -53,7 +53,7 @@ impl Destination {
     /// The MAC that follows from the address, as a group's does (RFC 1112 §6.4, RFC 2464 §7).
     pub fn group_mac(&self) -> Option<MacAddress> {
         match self.address {
-            IpAddr::V4(v4) if v4.is_broadcast() => Some(BROADCAST),
+            IpAddr::V4(v4) if v4.is_broadcast() => Some(MacAddress::BROADCAST),
             IpAddr::V4(v4) if v4.is_multicast() => {
                 let [_, b, c, d] = v4.octets();
                 Some(MacAddress([0x01, 0x00, 0x5e, b & 0x7f, c, d]))
@@ -66,9 +66,6 @@ impl Destination {
         }
     }
 }
-
-/// Everyone on a link.
-pub const BROADCAST: MacAddress = MacAddress([0xff; 6]);
 
 /// `IP[@MAC]`
 impl FromStr for Destination {

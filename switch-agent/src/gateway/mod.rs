@@ -9,7 +9,6 @@ mod address_file;
 mod announcer;
 mod config;
 mod destination;
-mod frames;
 mod heard;
 mod housekeeping;
 mod log;
@@ -33,7 +32,6 @@ use thiserror::Error;
 pub use address_file::AddressFileError;
 pub use config::{GatewayConfig, GatewayConfigError, GatewaySettings, HttpUrl, Mode, Trunk};
 pub use destination::{Destination, DestinationError};
-pub(crate) use frames::question;
 pub use sequence::{DIRECTORY, SequenceError};
 pub use tables::{GatewayTables, offline, report};
 

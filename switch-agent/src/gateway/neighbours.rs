@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use switch_ebpf::frame::Address;
 
-use super::destination::{BROADCAST, Destination};
+use super::destination::Destination;
 use crate::types::MacAddress;
 
 /// How often a node is asked again while it does not answer, in nanoseconds: quickly at first.
@@ -64,7 +64,7 @@ impl Neighbours {
         self.ways.iter().filter(same).map(|(destination, way)| {
             let mac = match way {
                 Way::Given(mac) => *mac,
-                Way::Asked { found, .. } => found.unwrap_or(BROADCAST),
+                Way::Asked { found, .. } => found.unwrap_or(MacAddress::BROADCAST),
             };
             (destination.address, mac)
         })

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::EventKind,
     config::{Confirm, OnConflict},
-    gateway::question,
+    frames,
     types::MacAddress,
 };
 
@@ -74,7 +74,7 @@ impl Learner {
             // From nobody: the switch has no address there, and must not make itself known by one.
             let from = MacAddress(port.link.mac);
             let to = Some(MacAddress(due.old_mac));
-            let bytes = question(from, due.key.address.into(), to, true);
+            let bytes = frames::question(from, due.key.address.into(), to, true);
             if let Some(bytes) = bytes {
                 self.outbox.push_question(&bytes, &leg);
             }

@@ -65,10 +65,7 @@ impl Learner {
         bytes: &[u8],
         frame: &Frame,
     ) -> Result<(), LearnError> {
-        let Ok(packet) = frame.packet(bytes, bytes.len()) else {
-            return Ok(());
-        };
-        let Ok(Origin::Vm(address, evidence)) = frame.origin(&packet) else {
+        let Some((address, evidence)) = speaker(bytes, frame) else {
             return Ok(());
         };
         let claim = Claim {
@@ -244,6 +241,16 @@ impl Learner {
             },
         );
         Ok(())
+    }
+}
+
+/// The address that a frame speaks for, and how. The datapath has read it before, or the frame would
+/// not be here.
+pub(super) fn speaker(bytes: &[u8], frame: &Frame) -> Option<(Address, Evidence)> {
+    let packet = frame.packet(bytes, bytes.len()).ok()?;
+    match frame.origin(&packet).ok()? {
+        Origin::Vm(address, evidence) => Some((address, evidence)),
+        Origin::Nobody => None,
     }
 }
 

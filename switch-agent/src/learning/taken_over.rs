@@ -2,10 +2,14 @@
 
 use switch_ebpf::{
     abi::{BindingKey, KIND_HELD, MissHeader, STATE_QUARANTINED},
-    frame::{Evidence, Frame, Origin},
+    frame::{Evidence, Frame},
 };
 
-use super::{LearnError, decide::Claim, learner::Learner};
+use super::{
+    LearnError,
+    decide::{Claim, speaker},
+    learner::Learner,
+};
 use crate::api::EventKind;
 
 impl Learner {
@@ -17,10 +21,7 @@ impl Learner {
         bytes: &[u8],
         frame: &Frame,
     ) -> Result<(), LearnError> {
-        let Ok(packet) = frame.packet(bytes, bytes.len()) else {
-            return Ok(());
-        };
-        let Ok(Origin::Vm(address, _)) = frame.origin(&packet) else {
+        let Some((address, _)) = speaker(bytes, frame) else {
             return Ok(());
         };
         let (from, to) = (

@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct MacAddress(pub [u8; 6]);
 
+impl MacAddress {
+    /// Everyone on a link.
+    pub const BROADCAST: Self = Self([0xff; 6]);
+}
+
 /// A text that is no Ethernet address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an Ethernet address; write six bytes like 52:54:00:12:34:56")]

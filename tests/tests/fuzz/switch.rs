@@ -1,6 +1,9 @@
 //! The real program of the switch, with the agent behind it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use fastrand::Rng;
@@ -132,6 +135,12 @@ fn a_switch_whose_agent_is_gone() -> Result<()> {
         switch.round(rng)
     })?;
     switch.reached(&REACHED)?;
+    // The datapath takes over once the agent has been silent for a second.
+    let (started, mut seed) = (Instant::now(), 1000);
+    while switch.reached(&["moves_in_datapath"]).is_err() && started.elapsed() < SOON {
+        switch.round(&mut Rng::with_seed(seed))?;
+        seed += 1;
+    }
     switch.reached(&["moves_in_datapath"])
 }
 
@@ -162,6 +171,8 @@ impl Switch {
             veth_with_mtu((&here, port, mac), (&there, end), MTU + tag)?;
         }
         let mut arguments = vec!["run".into(), "--client".into(), client.to_string()];
+        // The agent's own questions would be frames that nobody has handed it.
+        arguments.extend(["--confirm", "off"].map(str::to_owned));
         for site in SITES {
             arguments.extend(["--site".into(), site.to_string()]);
         }

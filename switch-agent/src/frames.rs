@@ -1,4 +1,4 @@
-//! The frames that a gateway makes.
+//! The frames that the agent itself makes: learning packets, and questions on a link.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,7 +6,6 @@ use etherparse::{ArpHardwareId, ArpOperation, ArpPacket, EtherType, Icmpv6Type, 
 use switch_ebpf::learning_packet::{LearningPacket, UDP_PORT};
 use zerocopy::IntoBytes;
 
-use super::destination::BROADCAST;
 use crate::types::MacAddress;
 
 /// Neighbour discovery from further away is not believed (RFC 4861 §7.1).
@@ -46,7 +45,7 @@ pub fn learning(
 /// A question on a link: who has `address`? From the port itself, to `to` or to everyone whom the
 /// question concerns.
 ///
-/// A gateway has no address of its own on either side. It asks from a link-local one made of its
+/// Neither a gateway nor a switch has an address of its own. It asks from a link-local one made of its
 /// MAC, which no switch learns and no router forwards. `from_nobody`: ARP from 0.0.0.0 instead, which
 /// also those hosts answer that have no route to link-local addresses. It comes second, as a host
 /// that is just looking whether its address is free takes it for a rival's (RFC 5227 §2.1.1).
@@ -88,7 +87,7 @@ fn arp_request(
     )
     .ok()?;
     let mut frame = Vec::new();
-    PacketBuilder::ethernet2(port.0, to.unwrap_or(BROADCAST).0)
+    PacketBuilder::ethernet2(port.0, to.unwrap_or(MacAddress::BROADCAST).0)
         .arp(request)
         .write(&mut frame)
         .ok()?;
