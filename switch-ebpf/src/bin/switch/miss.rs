@@ -48,6 +48,19 @@ fn header(ingress: &Ingress<'_>, kind: u32) -> MissHeader {
     }
 }
 
+/// Bytes of the ring that wait for the agent.
+#[inline(always)]
+fn used() -> u64 {
+    maps::misses().query(BPF_RB_AVAIL_DATA.into())
+}
+
+/// Whether there is room in the ring for newcomers and for frames that queue up. An eighth is kept for
+/// moves of addresses that are bound: neither a storm nor one busy address must stop those.
+#[inline(always)]
+pub fn has_room() -> bool {
+    used() < u64::from(MISS_RING / 8 * 7)
+}
+
 /// Whether an agent says that it lives.
 #[inline(always)]
 pub fn agent_is_there() -> bool {
@@ -81,7 +94,7 @@ pub fn learned(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32, before: &Bind
 }
 
 #[inline(always)]
-fn lost(ingress: &Ingress<'_>) -> Drop {
+pub fn lost(ingress: &Ingress<'_>) -> Drop {
     count::limited(ingress.attachment.site, Limited::MissLost);
     Drop::MissLost
 }
@@ -111,7 +124,7 @@ pub fn answer(ctx: &XdpContext, ingress: &Ingress<'_>) {
 #[inline(always)]
 pub fn to_every_site(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop> {
     // Half of the ring is kept free for misses: a storm of broadcasts must not stop the learning.
-    let room = maps::misses().query(BPF_RB_AVAIL_DATA.into()) < u64::from(MISS_RING / 2);
+    let room = used() < u64::from(MISS_RING / 2);
     if room && submit(ctx.ctx, &header(ingress, KIND_FLOOD), Shared::none()) {
         count::counter(Counter::Flooded);
         Ok(())
@@ -133,7 +146,7 @@ pub fn behind_others(
         slot,
         ..header(ingress, kind)
     };
-    if agent_is_there() && submit(ctx.ctx, &header, queued) {
+    if agent_is_there() && has_room() && submit(ctx.ctx, &header, queued) {
         count::counter(Counter::Queued);
         Queued::Taken
     } else {
