@@ -20,6 +20,7 @@ use crate::{
     report,
     state::{State, StateFile},
     types::{InstanceName, PortName, Tpid, VmAddress},
+    worker,
 };
 
 /// Why a switch does not start, or does not end as it should.
@@ -206,7 +207,7 @@ impl Switch {
     /// Ends the agent and leaves the datapath running.
     pub fn keep(self) -> Result<(), SwitchError> {
         self.learner.stop();
-        join(self.thread)
+        Ok(worker::join(self.thread)?)
     }
 
     /// Ends the agent and the datapath, and puts the ports back.
@@ -214,18 +215,11 @@ impl Switch {
         // No frame comes in any more; those that the agent has still leave.
         self.pins.remove_links()?;
         self.learner.stop();
-        let learned = join(self.thread);
+        let learned = worker::join(self.thread).map_err(SwitchError::from);
         self.pins.remove()?;
         let restored = instance::put_back(&self.changes);
         self.state.remove().map_err(InstanceError::from)?;
         learned.and(restored.map_err(Into::into))
-    }
-}
-
-fn join(thread: Thread) -> Result<(), SwitchError> {
-    match thread.join() {
-        Ok(ended) => Ok(ended?),
-        Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 

@@ -3,11 +3,13 @@
 use std::{
     io,
     os::fd::AsFd,
+    panic::resume_unwind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
+    thread::JoinHandle,
 };
 
 use aya::maps::{MapData, RingBuf};
@@ -121,6 +123,17 @@ impl<L> Inbox<L> {
     /// Whether the worker is to end.
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+}
+
+/// Waits for a worker's end. A panic there goes on here.
+///
+/// # Errors
+/// What the worker ended with.
+pub fn join<E>(thread: JoinHandle<Result<(), E>>) -> Result<(), E> {
+    match thread.join() {
+        Ok(ended) => ended,
+        Err(panic) => resume_unwind(panic),
     }
 }
 

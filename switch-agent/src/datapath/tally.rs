@@ -29,11 +29,6 @@ impl Tally {
         })
     }
 
-    /// An attachment's traffic on every CPU.
-    pub fn traffic_by_cpu(&self, index: u32) -> Result<Vec<Traffic>, MapError> {
-        Ok(self.traffic.get(&index, 0)?.to_vec())
-    }
-
     /// An attachment's traffic, over all CPUs and the agent.
     pub fn traffic(&self, index: u32) -> Result<Traffic, MapError> {
         let agent = self.agent_traffic.get(&index, 0)?;

@@ -231,25 +231,18 @@ impl Gateway {
     /// Ends the agent and leaves the datapath running.
     pub fn keep(self) -> Result<(), GatewayError> {
         self.handle.stop();
-        join(self.thread)
+        worker::join(self.thread)
     }
 
     /// Ends the agent and the datapath, and puts the ports back.
     pub fn detach(self) -> Result<(), GatewayError> {
         self.pins.remove_links()?;
         self.handle.stop();
-        let ended = join(self.thread);
+        let ended = worker::join(self.thread);
         self.pins.remove()?;
         let restored = instance::put_back(&self.changes);
         self.state.remove().map_err(InstanceError::from)?;
         ended.and(restored.map_err(Into::into))
-    }
-}
-
-fn join(thread: thread::JoinHandle<Result<(), GatewayError>>) -> Result<(), GatewayError> {
-    match thread.join() {
-        Ok(ended) => ended,
-        Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 

@@ -46,7 +46,8 @@ counted! {
         ArpSenderMismatch = "arp-sender-mismatch",
         /// Shorter than a neighbour discovery message.
         NdTruncated = "nd-truncated",
-        /// A neighbour discovery message that RFC 4861 §7.1 says to discard.
+        /// A neighbour solicitation or advertisement with a hop limit, code, target or flag that RFC 4861
+        /// §7.1 says to discard.
         NdMalformed = "nd-malformed",
         /// To 01:80:c2:00:00:00 to 0f, which no bridge forwards.
         LinkControl = "link-control",
