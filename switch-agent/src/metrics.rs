@@ -95,6 +95,7 @@ impl Collector for Collected {
             misses_lost,
             moves,
             moves_in_datapath,
+            records_lost,
             created,
             questions,
             conflicts,
@@ -125,6 +126,11 @@ impl Collector for Collected {
                 "moves_in_datapath",
                 "Those that the datapath has moved by itself",
                 moves_in_datapath,
+            ),
+            (
+                "records_lost",
+                "What the datapath has learned and had no room to tell the agent of",
+                records_lost,
             ),
             ("created", "Bindings made", created),
             (
@@ -295,6 +301,7 @@ mod tests {
         for line in [
             "# TYPE switch_agent_misses counter",
             "switch_agent_misses_total 7",
+            "switch_agent_records_lost_total 19",
             "switch_agent_learning_packets_total 13",
             "switch_agent_conflicts_total 16",
             "switch_agent_refused_total{reason=\"pinned\"} 4",

@@ -141,6 +141,7 @@ pub fn stats(tables: &Tables) -> Result<Stats, MapError> {
         misses_lost: tables.drops(Drop::MissLost)?,
         moves: tables.agent(agent::MOVES)? + tables.counter(Counter::Moves)?,
         moves_in_datapath: tables.counter(Counter::Moves)?,
+        records_lost: tables.counter(Counter::RecordsLost)?,
         created: tables.agent(agent::CREATED)?,
         questions: tables.agent(agent::QUESTIONS)?,
         conflicts: tables.agent(agent::CONFLICTS)?,

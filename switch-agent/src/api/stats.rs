@@ -17,6 +17,8 @@ pub struct Stats {
     pub moves: u64,
     /// Those of them that the datapath has moved by itself.
     pub moves_in_datapath: u64,
+    /// What the datapath has learned by itself and had no room to tell the agent of: no event says so.
+    pub records_lost: u64,
     /// Bindings made.
     pub created: u64,
     /// Questions to old sites whether an address still answers there. No port counts them as sent.
@@ -134,6 +136,7 @@ pub(crate) mod tests {
             misses_lost: 1,
             moves: 2,
             moves_in_datapath: 15,
+            records_lost: 19,
             created: 3,
             questions: 18,
             conflicts: 16,
@@ -192,7 +195,7 @@ pub(crate) mod tests {
         assert_eq!(
             json,
             concat!(
-                r#"{"misses":7,"misses_lost":1,"moves":2,"moves_in_datapath":15,"created":3,"questions":18,"conflicts":16,"unconfirmed":17,"refused":{"pinned":4},"#,
+                r#"{"misses":7,"misses_lost":1,"moves":2,"moves_in_datapath":15,"records_lost":19,"created":3,"questions":18,"conflicts":16,"unconfirmed":17,"refused":{"pinned":4},"#,
                 r#""drops":{"malformed":5,"unknown":6},"late":8,"flooded":9,"learning_packets":13,"passed":10,"handover_overtaken":11,"#,
                 r#""learn_us":{"count":2,"p50":80,"p99":95,"max":97},"#,
                 r#""ports":{"c0":{"mode":"native","rx_packets":20,"rx_bytes":2000,"tx_packets":21,"tx_bytes":2100},"#,

@@ -55,6 +55,7 @@ fn print_switch(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
         misses_lost,
         moves,
         moves_in_datapath,
+        records_lost,
         created,
         questions,
         conflicts,
@@ -109,6 +110,7 @@ fn print_switch(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
     row(&"created", created);
     row(&"moves", moves);
     row(&"moves in the datapath", moves_in_datapath);
+    row(&"records of them lost", records_lost);
     row(&"questions to old sites", questions);
     row(&"conflicts", conflicts);
     row(&"moves not confirmed", unconfirmed);
@@ -283,6 +285,7 @@ bindings, room for                     65536
 created                                    3
 moves                                      2
 moves in the datapath                     15
+records of them lost                      19
 questions to old sites                    18
 conflicts                                 16
 moves not confirmed                       17

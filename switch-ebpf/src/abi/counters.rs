@@ -28,7 +28,7 @@ counted! {
         EthernetTruncated = "ethernet-truncated",
         /// Ends within a VLAN tag.
         VlanTruncated = "vlan-truncated",
-        /// More tags than [`MAX_TAGS`](crate::frame::MAX_TAGS).
+        /// More tags inside than [`MAX_CARRIED`](crate::frame::MAX_CARRIED).
         VlanTooDeep = "vlan-too-deep",
         /// Shorter than its IPv4 header says.
         Ipv4Truncated = "ipv4-truncated",

@@ -20,8 +20,10 @@ pub use tag::{Retag, TAG_LEN, TPID_8021AD, TPID_8021Q, Tag, VID_MASK};
 
 use crate::abi::Drop;
 
-/// The most tags a frame may have: an attachment's own and two that are carried through.
-pub const MAX_TAGS: usize = 3;
+/// The most tags that are carried through.
+pub const MAX_CARRIED: usize = 2;
+/// The most tags that a frame may have: an attachment's own and those that are carried through.
+pub const MAX_TAGS: usize = 1 + MAX_CARRIED;
 
 /// Ethertype of IPv4.
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
@@ -159,24 +161,37 @@ impl Frame {
         Ok(frame)
     }
 
-    /// Reads the Ethernet header and all tags.
+    /// Reads the tags behind the outermost one. `own_tag` says whether that is an attachment's own:
+    /// otherwise it is carried through itself, and leaves room for one less.
+    ///
+    /// # Errors
+    /// The reason for which the frame has to be dropped.
+    #[inline(always)]
+    pub fn read_carried<B: Bytes + ?Sized>(
+        &mut self,
+        bytes: &B,
+        own_tag: bool,
+    ) -> Result<(), Drop> {
+        let mut carried = usize::from(self.outer().is_some() && !own_tag);
+        while Tag::is_tpid(self.ethertype) {
+            if carried == MAX_CARRIED {
+                return Err(Drop::VlanTooDeep);
+            }
+            self.take_tag(bytes)?;
+            carried += 1;
+        }
+        Ok(())
+    }
+
+    /// Reads the Ethernet header and all tags, of which the outermost may be an attachment's own.
     ///
     /// # Errors
     /// The reason for which the frame has to be dropped.
     #[inline(always)]
     pub fn read<B: Bytes + ?Sized>(bytes: &B) -> Result<Self, Drop> {
         let mut frame = Self::read_outer(bytes)?;
-        for _ in 1..MAX_TAGS {
-            if !Tag::is_tpid(frame.ethertype) {
-                return Ok(frame);
-            }
-            frame.take_tag(bytes)?;
-        }
-        if Tag::is_tpid(frame.ethertype) {
-            Err(Drop::VlanTooDeep)
-        } else {
-            Ok(frame)
-        }
+        frame.read_carried(bytes, true)?;
+        Ok(frame)
     }
 
     /// Steps over a tag, and returns its TCI.

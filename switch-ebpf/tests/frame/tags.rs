@@ -61,6 +61,23 @@ fn a_fourth_tag_is_one_too_many() {
     }
 }
 
+/// The outermost tag is carried through as well where it is nobody's own.
+#[test]
+fn two_tags_are_carried_through() {
+    for (tags, own_tag, expected) in [
+        (&[][..], false, Ok(())),
+        (&[c(1)], true, Ok(())),
+        (&[c(1), s(2), c(3)], true, Ok(())),
+        (&[c(1), s(2), c(3), c(4)], true, Err(Drop::VlanTooDeep)),
+        (&[c(1), s(2)], false, Ok(())),
+        (&[c(1), s(2), c(3)], false, Err(Drop::VlanTooDeep)),
+    ] {
+        let bytes = tagged(tags, &udp4(b"x"));
+        let mut frame = Frame::read_outer(&*bytes).expect("an outer tag, or none");
+        assert_eq!(frame.read_carried(&*bytes, own_tag), expected, "{tags:x?}");
+    }
+}
+
 #[test]
 fn other_ethertypes_are_no_tags() {
     // The TPIDs that some vendors took before 802.1ad.

@@ -85,13 +85,19 @@ fn same(a: Tag, b: Tag) -> bool {
     (a.tpid, a.vid) == (b.tpid, b.vid)
 }
 
+/// The outer tag of a frame of an attachment, where it is that attachment's own, or a priority tag
+/// before an untagged one.
+pub fn own(outer: Option<Tag>, from: &Leg) -> Option<Tag> {
+    outer.filter(|outer| match from.tag {
+        Some(tag) => same(tag, *outer),
+        None => outer.vid == 0,
+    })
+}
+
 /// A frame of one attachment as it has to leave by another: without the tag of the first, or the
 /// priority tag before an untagged one, and with that of the second, of the same priority.
 pub fn carried(frame: &[u8], outer: Option<Tag>, from: &Leg, to: &Leg) -> Vec<u8> {
-    let own = outer.filter(|outer| match from.tag {
-        Some(tag) => same(tag, *outer),
-        None => outer.vid == 0,
-    });
+    let own = own(outer, from);
     let mut bare = frame.to_vec();
     if own.is_some() {
         bare.drain(MACS..MACS + TAG);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
 use lab::{Mac, Verdict, prog_run::Output};
-use switch_ebpf::frame::MAX_TAGS;
+use switch_ebpf::frame::MAX_CARRIED;
 
 use crate::{
     leg::{self, Leg},
@@ -79,13 +79,9 @@ impl Round {
     pub fn went(&mut self, frame: &[u8], output: &Output) -> Result<()> {
         self.received.add(frame.len());
         let verdict = output.verdict;
-        let tags = leg::tags(frame).filter(|tags| tags.len() <= MAX_TAGS);
-        let Some(tags) = tags else {
-            ensure!(verdict == Verdict::Drop, "{verdict:?} of broken tags");
-            self.dropped += 1;
-            return Ok(());
+        let Some(outer) = leg::outer(frame) else {
+            return self.broken(verdict);
         };
-        let outer = tags.first().copied();
         let from = leg::of(&self.legs, self.port, outer);
         if let Some(from) = from {
             self.received_by[from].add(frame.len());
@@ -100,6 +96,13 @@ impl Round {
             self.passed += 1;
             return Ok(());
         };
+        let carried = leg::tags(frame).map(|tags| {
+            let own = leg::own(outer, &self.legs[from]);
+            tags.len() - usize::from(own.is_some())
+        });
+        if carried.is_none_or(|carried| carried > MAX_CARRIED) {
+            return self.broken(verdict);
+        }
         // From a site to the client, and from the client to a site.
         let ways = if from == 0 { 1..self.legs.len() } else { 0..1 };
         let mut ways = ways.map(|to| {
@@ -124,6 +127,13 @@ impl Round {
             }
             _ => bail!("{verdict:?} of a frame that is not the host's"),
         }
+        Ok(())
+    }
+
+    /// The program has decided on a frame that ends within its tags, or has too many.
+    fn broken(&mut self, verdict: Verdict) -> Result<()> {
+        ensure!(verdict == Verdict::Drop, "{verdict:?} of broken tags");
+        self.dropped += 1;
         Ok(())
     }
 

@@ -103,7 +103,8 @@ mod program {
     fn receive(ctx: &XdpContext, to: &Cell<u32>) -> Result<Verdict, Drop> {
         let length = length(ctx);
         let ifindex = ctx.ingress_ifindex() as u32;
-        let frame = match Frame::read(&Packet(ctx)) {
+        // No more than the outer tag: what is inside is the host's, unless there is an attachment.
+        let mut frame = match Frame::read_outer(&Packet(ctx)) {
             Ok(frame) => frame,
             Err(reason) => {
                 count::stray(ifindex, length);
@@ -119,6 +120,12 @@ mod program {
             return Err(Drop::NoLeg);
         };
         count::received(traffic, length);
+        if let Err(reason) = frame.read_carried(&Packet(ctx), own_tag) {
+            if frame.destination == attachment.mac {
+                return Ok(Verdict::Pass);
+            }
+            return Err(reason);
+        }
         let ingress = Ingress {
             frame,
             attachment,
