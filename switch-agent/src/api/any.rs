@@ -24,6 +24,16 @@ pub enum AnyStats {
     Gateway(Box<GatewayStats>),
 }
 
+impl AnyEvent {
+    /// The word for what happened, in tables and in JSON.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Switch(event) => event.event.as_str(),
+            Self::Gateway(event) => event.event.as_str(),
+        }
+    }
+}
+
 impl From<Event> for AnyEvent {
     fn from(event: Event) -> Self {
         Self::Switch(event)

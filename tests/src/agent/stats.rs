@@ -53,11 +53,11 @@ impl Stats {
     }
 
     /// What went wrong inside the switch: frames dropped, lost on their way to the agent, or
-    /// forwarded out of order. Empty is how it should be.
+    /// forwarded out of order; what was learned and nobody told. Empty is how it should be.
     #[must_use]
     pub fn faults(&self) -> Vec<(&str, u64)> {
         let mut faults = self.drops();
-        for counter in ["misses_lost", "handover_overtaken"] {
+        for counter in ["misses_lost", "records_lost", "handover_overtaken"] {
             if self.get(counter) > 0 {
                 faults.push((counter, self.get(counter)));
             }

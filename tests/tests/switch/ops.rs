@@ -1,15 +1,16 @@
 //! The operator's hand: orders, and what is told of them.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::Stdio,
+    io::{self, BufRead, BufReader},
+    net::IpAddr,
+    process::{Child, Stdio},
     sync::mpsc,
     thread,
 };
 
 use anyhow::{Context, Result, ensure};
 use lab::{
-    RawReceiver, RawSender, Tag,
+    Agent, RawReceiver, RawSender, Tag,
     frame::{self, tagged},
     poll_until,
 };
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{
     SOON, V4, VM_IPV4, VM_MAC, start,
-    stream::{Bench, SINK_IPV4, SINK_MAC},
+    stream::{Bench, Pace, SINK_IPV4, SINK_MAC},
 };
 
 #[test]
@@ -110,27 +111,43 @@ fn an_order_moves_both_directions_at_once() -> Result<()> {
     Ok(())
 }
 
+/// Somebody who follows the events. It ends with the switch.
+struct Follower {
+    process: Child,
+    lines: mpsc::Receiver<io::Result<String>>,
+}
+
+impl Follower {
+    fn start(agent: &Agent) -> Result<Self> {
+        let mut command = agent.command(&["events", "--follow", "--json"]);
+        let mut process = command.stdout(Stdio::piped()).spawn()?;
+        let pipe = process.stdout.take().context("no pipe")?;
+        let (told, lines) = mpsc::channel();
+        thread::spawn(move || {
+            BufReader::new(pipe)
+                .lines()
+                .try_for_each(|line| told.send(line))
+        });
+        Ok(Self { process, lines })
+    }
+
+    fn next(&self) -> Result<Value> {
+        let line = self
+            .lines
+            .recv_timeout(SOON)
+            .context("no event in time")??;
+        serde_json::from_str(&line).with_context(|| format!("read an event from {line}"))
+    }
+}
+
 #[test]
 fn events_can_be_followed() -> Result<()> {
     let mut bench = Bench::start(&[])?;
     bench.speak(V4, 1)?;
-    let mut command = bench.agent.command(&["events", "--follow", "--json"]);
-    let mut follower = command.stdout(Stdio::piped()).spawn()?;
-    let pipe = follower.stdout.take().context("no pipe")?;
-    let (told, lines) = mpsc::channel();
-    // Ends with the follower.
-    thread::spawn(move || {
-        BufReader::new(pipe)
-            .lines()
-            .try_for_each(|line| told.send(line))
-    });
-    let next = || -> Result<Value> {
-        let line = lines.recv_timeout(SOON).context("no event in time")??;
-        serde_json::from_str(&line).with_context(|| format!("read an event from {line}"))
-    };
-    assert_eq!(next()?["event"], "created");
+    let mut follower = Follower::start(&bench.agent)?;
+    assert_eq!(follower.next()?["event"], "created");
     bench.speak(V4, 2)?;
-    let moved = next()?;
+    let moved = follower.next()?;
     assert_eq!(
         (&moved["event"], &moved["from"], &moved["to"]),
         (&"moved".into(), &"dc1".into(), &"dc2".into())
@@ -142,8 +159,36 @@ fn events_can_be_followed() -> Result<()> {
         bench.agent.stderr()
     );
     let status = poll_until(SOON, "the follower to end", || {
-        follower.try_wait().transpose()
+        follower.process.try_wait().transpose()
     })??;
     ensure!(status.success(), "the follower ends with {status}");
+    Ok(())
+}
+
+/// The agent keeps 1024 events.
+#[test]
+fn a_storm_of_newcomers_leaves_the_other_events() -> Result<()> {
+    let mut bench = Bench::start(&[])?;
+    bench.speak(V4, 1)?;
+    bench.speak(V4, 2)?;
+    let follower = Follower::start(&bench.agent)?;
+    assert_eq!(follower.next()?["event"], "created");
+    assert_eq!(follower.next()?["event"], "moved");
+    for part in 0..10 {
+        let newcomers: Vec<_> = (0..200).map(|n| IpAddr::from([10, 1, part, n])).collect();
+        let senders: Vec<_> = newcomers.iter().map(|address| (*address, 1)).collect();
+        bench.vms.send(Pace::Flood, senders.len(), &senders)?;
+        // Who follows sees them all, in order.
+        for address in newcomers {
+            let event = follower.next()?;
+            assert_eq!(event["event"], "created");
+            assert_eq!(event["address"], address.to_string());
+        }
+    }
+    let kept = bench.agent.events()?;
+    let kinds: Vec<_> = kept.iter().map(|event| &event["event"]).collect();
+    assert_eq!(kinds[0], "moved");
+    assert_eq!(kinds[1..], ["created"; 1023]);
+    assert_eq!(kept[1023]["address"], "10.1.9.199");
     Ok(())
 }
