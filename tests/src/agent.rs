@@ -21,6 +21,7 @@ use nix::{
 mod identity;
 mod output;
 mod stats;
+mod stopped;
 mod told;
 
 use crate::{Namespace, lock, poll_until};
@@ -281,9 +282,18 @@ impl Agent {
     ///
     /// # Errors
     /// As [`Agent::start`].
-    pub fn restart(mut self, arguments: &[&str]) -> Result<Self> {
+    pub fn restart(self, arguments: &[&str]) -> Result<Self> {
+        let binary = self.binary.clone();
+        self.replace(&binary, arguments)
+    }
+
+    /// As [`Agent::restart`], with another binary.
+    ///
+    /// # Errors
+    /// As [`Agent::start`].
+    pub fn replace(mut self, binary: &Path, arguments: &[&str]) -> Result<Self> {
         self.end();
-        let next = Self::start_binary(&self.binary, &self.namespace, &self.instance, arguments)?;
+        let next = Self::start_binary(binary, &self.namespace, &self.instance, arguments)?;
         self.left_alone = true;
         Ok(next)
     }

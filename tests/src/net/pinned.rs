@@ -1,4 +1,4 @@
-//! Writing to a pinned map, as no sound program would.
+//! Pinned objects: a look at a link, and writing to a map, as no sound program would.
 
 use std::{
     ffi::CString,
@@ -33,11 +33,36 @@ struct InfoRequest {
 /// The beginning of `struct bpf_map_info`.
 #[derive(Default)]
 #[repr(C)]
-struct Info {
+struct MapInfo {
     kind: u32,
     id: u32,
     key_size: u32,
     value_size: u32,
+}
+
+/// What holds a program at a port: the beginning of `struct bpf_link_info`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct LinkInfo {
+    kind: u32,
+    /// The kernel's number of the link.
+    pub id: u32,
+    /// The kernel's number of the program that it holds now.
+    pub program: u32,
+}
+
+/// Looks at the XDP link that is pinned at `path`.
+///
+/// # Errors
+/// When there is none.
+pub fn link(path: &Path) -> Result<LinkInfo> {
+    const XDP: u32 = 6;
+    let look = || {
+        let info: LinkInfo = info(&open(path).context("open it")?).context("ask for its ids")?;
+        ensure!(info.kind == XDP, "it is of kind {}", info.kind);
+        Ok(info)
+    };
+    look().with_context(|| format!("look at the XDP link at {}", path.display()))
 }
 
 /// The part of `union bpf_attr` for `BPF_MAP_LOOKUP_ELEM` and `BPF_MAP_UPDATE_ELEM`.
@@ -62,7 +87,7 @@ fn change(path: &Path, bytes: &[u8]) -> Result<()> {
     const LOOKUP_ELEM: libc::c_int = 1;
     const UPDATE_ELEM: libc::c_int = 2;
     let map = open(path).context("open it")?;
-    let info = info(&map).context("ask for its sizes")?;
+    let info: MapInfo = info(&map).context("ask for its sizes")?;
     ensure!((info.kind, info.key_size) == (ARRAY, 4), "it is no array");
     let mut value = vec![0; info.value_size as usize];
     let first = 0_u32;
@@ -95,13 +120,14 @@ fn open(path: &Path) -> io::Result<OwnedFd> {
     unsafe { bpf::open(OBJ_GET, &mut request) }
 }
 
-fn info(map: &OwnedFd) -> io::Result<Info> {
+/// `T` is the beginning of the struct that the kernel has for this kind of object.
+fn info<T: Default>(object: &OwnedFd) -> io::Result<T> {
     const GET_INFO: libc::c_int = 15;
-    let mut info = Info::default();
+    let mut info = T::default();
     let mut request = InfoRequest {
         // The kernel's descriptors are positive.
-        descriptor: map.as_raw_fd().cast_unsigned(),
-        length: size_of::<Info>() as u32,
+        descriptor: object.as_raw_fd().cast_unsigned(),
+        length: size_of::<T>() as u32,
         info: (&raw mut info) as u64,
     };
     // SAFETY: the request is the command's; the kernel writes as much as the length says.

@@ -132,12 +132,12 @@ impl Vms {
         )
     }
 
-    /// Whether every frame arrived, as it was sent but without its tag, and once, and those of one
-    /// sender in their order. Frames to others than the sink, or of others, do not matter.
+    /// What became of each sender's frames. Frames to others than the sink, or of others, do not
+    /// matter.
     ///
     /// # Errors
-    /// Says what became of whose frames.
-    pub fn check(&self, received: &[Received]) -> Result<()> {
+    /// When one arrived that nobody sent, or otherwise than it was sent but for its tag.
+    pub fn reports(&self, received: &[Received]) -> Result<BTreeMap<Sender, UdpReport>> {
         let mut arrivals: BTreeMap<Sender, Vec<(u64, Instant)>> = BTreeMap::new();
         for Received { frame, at, .. } in received {
             if frame.starts_with(&SINK_MAC) {
@@ -155,10 +155,21 @@ impl Vms {
         for (sender, _) in &self.sent {
             *counts.entry(*sender).or_default() += 1;
         }
+        let report = |(sender, count)| {
+            let arrivals = arrivals.remove(&sender).unwrap_or_default();
+            (sender, UdpReport::new(count, arrivals))
+        };
+        Ok(counts.into_iter().map(report).collect())
+    }
+
+    /// Whether every frame arrived, as it was sent but without its tag, and once, and those of one
+    /// sender in their order.
+    ///
+    /// # Errors
+    /// As [`Vms::reports`], or says what became of whose frames.
+    pub fn check(&self, received: &[Received]) -> Result<()> {
         let mut wrong = String::new();
-        for ((address, vlan), count) in counts {
-            let arrivals = arrivals.remove(&(address, vlan)).unwrap_or_default();
-            let report = UdpReport::new(count, arrivals);
+        for ((address, vlan), report) in self.reports(received)? {
             if !report.is_perfect() {
                 write!(wrong, "\n{address} in VLAN {vlan}: {report}")?;
             }

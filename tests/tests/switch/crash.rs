@@ -19,7 +19,7 @@ use crate::{
 const KEEP: [&str; 2] = ["--on-exit", "keep"];
 
 /// Starts the instance again on what this agent has left.
-fn restart(agent: Agent, arguments: &[&str]) -> Result<Agent> {
+pub fn restart(agent: Agent, arguments: &[&str]) -> Result<Agent> {
     let mut agent = agent.restart(arguments)?;
     agent.wait_ready(SOON)?;
     Ok(agent)

@@ -10,6 +10,7 @@ use lab::{Agent, Lab, Mac, Namespace, Vm};
 
 mod crash;
 mod instances;
+mod killed;
 mod late;
 mod load;
 mod mistakes;
@@ -22,6 +23,7 @@ mod privileges;
 mod stream;
 mod tags;
 mod traffic;
+mod upgrade;
 
 /// Long enough for a busy machine.
 const SOON: Duration = Duration::from_secs(10);

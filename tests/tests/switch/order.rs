@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use lab::poll_until;
 use nix::sys::signal::Signal;
 
@@ -19,50 +19,6 @@ use crate::{
 };
 
 const FRAMES: usize = 100_000;
-
-impl Bench {
-    /// Everything arrives, once and in order, the datapath forwards by itself in the end, and the
-    /// counters say so.
-    fn judge(mut self) -> Result<()> {
-        let settled = self.settle();
-        let stats = self.agent.stats()?;
-        // Where frames are lost, if they are: before, in or behind the switch.
-        let way = [
-            ("sent", self.vms.sent() as u64),
-            ("received by t0", stats.get("ports/t0/rx_packets")),
-            ("sent by c0", stats.get("ports/c0/tx_packets")),
-            (
-                "without room at the client",
-                self.lab.switch.counters("c0")?.tx_dropped,
-            ),
-        ];
-        ensure!(stats.faults().is_empty(), "{:?}, {way:?}", stats.faults());
-        settled.with_context(|| format!("{way:?}"))?;
-        let [sent, received, forwarded, refused] = way.map(|(_, count)| count);
-        ensure!((received, forwarded, refused) == (sent, sent, 0), "{way:?}");
-        self.vms.check(&self.client.finish()?)
-    }
-
-    /// Waits until all frames have arrived, and then until one does without the agent.
-    fn settle(&mut self) -> Result<()> {
-        self.client.wait_for(self.vms.sent(), LATER)?;
-        let sender = self.vms.last().context("nothing was sent")?;
-        let mut misses = self.agent.stats()?.get("misses");
-        poll_until(SOON, "the datapath to forward by itself", || {
-            let mut step = || {
-                self.vms.send(Pace::Flood, 1, &[sender])?;
-                self.client.wait_for(self.vms.sent(), SOON)?;
-                let before = misses;
-                misses = self.agent.stats()?.get("misses");
-                anyhow::Ok(misses == before)
-            };
-            match step() {
-                Ok(settled) => settled.then_some(Ok(())),
-                Err(error) => Some(Err(error)),
-            }
-        })?
-    }
-}
 
 #[test]
 fn a_hundred_thousand_frames_back_to_back_across_a_move() -> Result<()> {

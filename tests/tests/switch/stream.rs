@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 pub use lab::traffic::numbered::{Pace, SINK_IPV4, SINK_IPV6, SINK_MAC, Sender, Vms};
 use lab::{Agent, Capture, Lab, poll_until};
 
-use crate::{RUN, SOON, run};
+use crate::{LATER, RUN, SOON, run};
 
 /// The figure with the switch, and raw frames instead of hosts at both its ends.
 pub struct Bench {
@@ -49,5 +49,47 @@ impl Bench {
         poll_until(SOON, &format!("{address} to be at {site}"), || {
             (self.site(address).ok()?.as_deref() == Some(site)).then_some(())
         })
+    }
+
+    /// Everything arrives, once and in order, the datapath forwards by itself in the end, and the
+    /// counters say so.
+    pub fn judge(mut self) -> Result<()> {
+        let settled = self.settle();
+        let stats = self.agent.stats()?;
+        // Where frames are lost, if they are: before, in or behind the switch.
+        let way = [
+            ("sent", self.vms.sent() as u64),
+            ("received by t0", stats.get("ports/t0/rx_packets")),
+            ("sent by c0", stats.get("ports/c0/tx_packets")),
+            (
+                "without room at the client",
+                self.lab.switch.counters("c0")?.tx_dropped,
+            ),
+        ];
+        ensure!(stats.faults().is_empty(), "{:?}, {way:?}", stats.faults());
+        settled.with_context(|| format!("{way:?}"))?;
+        let [sent, received, forwarded, refused] = way.map(|(_, count)| count);
+        ensure!((received, forwarded, refused) == (sent, sent, 0), "{way:?}");
+        self.vms.check(&self.client.finish()?)
+    }
+
+    /// Waits until all frames have arrived, and then until one does without the agent.
+    pub fn settle(&mut self) -> Result<()> {
+        self.client.wait_for(self.vms.sent(), LATER)?;
+        let sender = self.vms.last().context("nothing was sent")?;
+        let mut misses = self.agent.stats()?.get("misses");
+        poll_until(SOON, "the datapath to forward by itself", || {
+            let mut step = || {
+                self.vms.send(Pace::Flood, 1, &[sender])?;
+                self.client.wait_for(self.vms.sent(), SOON)?;
+                let before = misses;
+                misses = self.agent.stats()?.get("misses");
+                anyhow::Ok(misses == before)
+            };
+            match step() {
+                Ok(settled) => settled.then_some(Ok(())),
+                Err(error) => Some(Err(error)),
+            }
+        })?
     }
 }
