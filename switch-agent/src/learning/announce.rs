@@ -58,6 +58,7 @@ impl Learner {
         };
         let address = packet.speaker;
         let believed = match read {
+            Ok(_) if !address.is_vm() => Err(Refusal::NotAnAddress),
             Ok(packet) => self.believe(header, &packet, address)?,
             Err(_) => Err(Refusal::Unreadable),
         };

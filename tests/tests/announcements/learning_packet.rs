@@ -115,6 +115,36 @@ fn that_cannot_be_read_is_refused() -> Result<()> {
 }
 
 #[test]
+fn of_an_address_that_no_vm_can_have_is_refused() -> Result<()> {
+    let mut bench = Bench::start(&[])?;
+    let addresses = [
+        "0.0.0.0",
+        "127.0.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "fe80::1",
+        "ff02::1",
+    ];
+    for (number, address) in (1..).zip(addresses) {
+        bench.send(1, &learning_packet(address.parse()?, &payload(7, number)))?;
+        bench.counts("/refused/not-an-address", number)?;
+    }
+    bench.nothing_arrives()?;
+    bench.counts("/bindings/count", 0)?;
+    let told = bench.events()?;
+    let expected = addresses.map(|address| {
+        json!({
+            "event": "refused", "network": "default", "address": address,
+            "to": "dc1", "evidence": "announce", "reason": "not-an-address",
+        })
+    });
+    assert_eq!(told, expected);
+    Ok(())
+}
+
+#[test]
 fn moves_its_macs_other_addresses_where_the_operator_wants_it() -> Result<()> {
     let mut bench = Bench::start(&["--move-together", "always"])?;
     for address in ADDRESSES {

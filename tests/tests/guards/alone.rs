@@ -1,5 +1,7 @@
 //! Moves while no agent runs: the datapath learns them, and the returning agent tells of them.
 
+use std::{net::IpAddr, thread, time::Duration};
+
 use anyhow::{Result, ensure};
 use lab::{poll_until, traffic::numbered::Pace};
 
@@ -47,6 +49,57 @@ fn ten_vms_move_while_the_agent_is_dead() -> Result<()> {
     let kinds = kinds.iter().filter(|event| event["evidence"] != "operator");
     assert_eq!(kinds.count(), 11);
     bench.finish()
+}
+
+/// One after the other, from the first second on, in which the datapath still takes the agent for
+/// alive: what it leaves to that until then waits in the ring.
+#[test]
+fn ten_vms_move_while_the_agent_is_dead_for_ten_seconds() -> Result<()> {
+    let mut bench = Bench::start(&["--hold-down", FOR_EVER])?;
+    let vms: Vec<_> = (0..10).map(vm).collect();
+    bench.bind(&vms)?;
+    let before = bench.agent.stats()?;
+    bench.agent.kill9()?;
+    for count in 1..=vms.len() {
+        let (gone, to_go) = vms.split_at(count);
+        let at = |vms: &[IpAddr], vlan| vms.iter().map(|vm| (*vm, vlan)).collect::<Vec<_>>();
+        let senders = [at(gone, DC2), at(to_go, DC1)].concat();
+        bench.vms.send(Pace::Steady, 50 * vms.len(), &senders)?;
+        // This is the pace of the moves, not the wait for a condition.
+        thread::sleep(Duration::from_secs(1));
+    }
+    let orphaned = bench.agent.stats()?;
+    let moved = |name| orphaned.get(name) - before.get(name);
+    let waiting = moved("misses");
+    assert_eq!(moved("moves_in_datapath"), 10);
+    let sent = bench.vms.sent() as u64;
+    assert_eq!(moved("ports/t0/rx_packets"), sent);
+    assert_eq!(moved("ports/c0/tx_packets") + waiting, sent);
+
+    let bench = bench.restart()?;
+    bench.wait_arrived(LATER)?;
+    for vm in &vms {
+        let expected = [told(["moved", "dc1", "dc2", IN_DATAPATH])];
+        poll_until(SOON, &format!("the news of {vm}"), || {
+            (!bench.told(*vm).ok()?.is_empty()).then_some(())
+        })?;
+        assert_eq!(bench.told(*vm)?, expected);
+        assert_eq!(bench.place(*vm)?.0, "dc2");
+    }
+    let stats = bench.agent.stats()?;
+    assert_eq!(stats.faults(), []);
+    assert_eq!((stats.get("moves"), stats.get("late")), (10, 0));
+    // All is there, once, and in order, but for what has waited ten seconds.
+    let reports = bench.vms.reports(&bench.client.finish()?)?;
+    for (sender, report) in &reports {
+        ensure!(
+            (report.lost, report.duplicated) == (0, 0),
+            "{sender:?}: {report}"
+        );
+    }
+    let reordered: u64 = reports.values().map(|report| report.reordered).sum();
+    assert_eq!(reordered, waiting);
+    Ok(())
 }
 
 #[test]

@@ -1,15 +1,11 @@
 //! Stragglers, flapping, and the guards against both.
 
 use anyhow::{Context, Result, ensure};
-use lab::{
-    RawSender, Tag,
-    frame::{Arp, tagged, unsolicited_advertisement},
-    poll_until,
-};
+use lab::{RawSender, poll_until};
 
 use crate::{
-    SOON, V4, V6, VM_IPV4, VM_IPV6, VM_MAC,
-    stream::{Bench, Pace},
+    SOON, V4, V6,
+    stream::{Bench, Pace, announcements},
 };
 
 /// No straggler of a test comes after this.
@@ -24,15 +20,6 @@ fn moved(options: &[&str]) -> Result<Bench> {
         bench.wait_site(address, "dc2")?;
     }
     Ok(bench)
-}
-
-/// The announcements of both addresses, from a VLAN.
-fn announcements(vlan: u16) -> [Vec<u8>; 2] {
-    [
-        Arp::announcement(VM_MAC, VM_IPV4).frame(),
-        unsolicited_advertisement(VM_MAC, VM_IPV6, true),
-    ]
-    .map(|frame| tagged(&[Tag::c(vlan)], &frame))
 }
 
 #[test]

@@ -8,11 +8,11 @@ use lab::{
     frame::{self, Arp, tagged},
     poll_until,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     SILENCE, SOON, V4, V6, VM_IPV4, VM_MAC,
-    stream::{Bench, Pace, SINK_IPV4, SINK_MAC},
+    stream::{Bench, Pace, SINK_IPV4, SINK_MAC, announcements},
 };
 
 const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 77));
@@ -55,6 +55,39 @@ fn refused(bench: &mut Bench, address: IpAddr, vlan: u16, reason: &str, count: u
         bench.client.received() == arrived,
         "a refused frame was delivered"
     );
+    Ok(())
+}
+
+#[test]
+fn an_address_that_speaks_from_where_it_is_changes_nothing() -> Result<()> {
+    const EACH: usize = 300;
+    let mut bench = Bench::start(&[])?;
+    for address in [V4, V6] {
+        bench.vms.send(Pace::Flood, 1, &[(address, 1)])?;
+        bench.settle()?;
+    }
+    let (before, flows) = (bench.agent.stats()?, bench.agent.flows()?);
+    let arrived = bench.client.received();
+    bench.vms.send(Pace::Flood, 2 * EACH, &[(V4, 1), (V6, 1)])?;
+    let trunk = RawSender::open(&bench.lab.wan, "pt0")?;
+    for announcement in &announcements(1) {
+        trunk.send_all(vec![announcement.as_slice(); EACH])?;
+    }
+    bench.client.wait_for(arrived + 4 * EACH, SOON)?;
+    let stats = bench.agent.stats()?;
+    let moved =
+        ["misses", "created", "moves", "late"].map(|name| stats.get(name) - before.get(name));
+    assert_eq!(moved, [0; 4]);
+    assert_eq!(stats.faults(), []);
+    for (before, mut now) in flows.into_iter().zip(bench.agent.flows()?) {
+        let packets = |flow: &Value| flow["downlink"]["packets"].as_u64().unwrap_or_default();
+        assert_eq!(packets(&now), packets(&before) + 2 * EACH as u64);
+        now["downlink"] = before["downlink"].clone();
+        assert_eq!(now, before);
+    }
+    let events = bench.agent.events()?;
+    let kinds: Vec<_> = events.iter().map(|event| &event["event"]).collect();
+    assert_eq!(kinds, ["created", "created"]);
     Ok(())
 }
 

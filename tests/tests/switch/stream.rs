@@ -4,9 +4,22 @@ use std::net::IpAddr;
 
 use anyhow::{Context, Result, ensure};
 pub use lab::traffic::numbered::{Pace, SINK_IPV4, SINK_IPV6, SINK_MAC, Sender, Vms};
-use lab::{Agent, Capture, Lab, poll_until};
+use lab::{
+    Agent, Capture, Lab, Tag,
+    frame::{Arp, tagged, unsolicited_advertisement},
+    poll_until,
+};
 
-use crate::{LATER, RUN, SOON, run};
+use crate::{LATER, RUN, SOON, VM_IPV4, VM_IPV6, VM_MAC, run};
+
+/// The announcements of both addresses of the VM, from a VLAN.
+pub fn announcements(vlan: u16) -> [Vec<u8>; 2] {
+    [
+        Arp::announcement(VM_MAC, VM_IPV4).frame(),
+        unsolicited_advertisement(VM_MAC, VM_IPV6, true),
+    ]
+    .map(|frame| tagged(&[Tag::c(vlan)], &frame))
+}
 
 /// The figure with the switch, and raw frames instead of hosts at both its ends.
 pub struct Bench {
