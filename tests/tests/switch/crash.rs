@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::{
-    RUN, SOON, V4,
+    LATER, RUN, SOON, V4,
     load::Load,
     ports::{both, left_by},
     run, start,
@@ -21,7 +21,7 @@ const KEEP: [&str; 2] = ["--on-exit", "keep"];
 /// Starts the instance again on what this agent has left.
 pub fn restart(agent: Agent, arguments: &[&str]) -> Result<Agent> {
     let mut agent = agent.restart(arguments)?;
-    agent.wait_ready(SOON)?;
+    agent.wait_ready(LATER)?;
     Ok(agent)
 }
 

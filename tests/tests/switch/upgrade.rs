@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 use lab::{
     Agent, Endpoint, Host, agent,
     net::pinned::{self, LinkInfo},
-    traffic::{UdpReceiver, UdpSender},
+    traffic::{UdpReceiver, UdpSender, ping},
 };
 use nix::sys::signal::Signal;
 
@@ -20,9 +20,9 @@ use crate::{LATER, RUN, SOON, start};
 /// How often the agent is replaced.
 const TIMES: usize = 4;
 /// Each stream has one packet in so long.
-const EVERY: Duration = Duration::from_micros(100);
+const EVERY: Duration = Duration::from_micros(200);
 /// Packets of each stream before, without and after an agent.
-const MANY: u64 = 2_000;
+const MANY: u64 = 1_000;
 
 /// A numbered stream.
 struct Stream {
@@ -52,10 +52,6 @@ impl Stream {
         ])
     }
 
-    fn goes_on(&self) -> Result<()> {
-        self.receiver.wait_for(self.sender.sent() + MANY, LATER)
-    }
-
     /// Stops, and wants every packet there once, in order, and counted for its flow.
     fn finish(self, agent: &Agent) -> Result<()> {
         let sent = self.sender.stop()?;
@@ -67,6 +63,15 @@ impl Stream {
         assert_eq!(flow[rule]["packets"], sent + 1, "{}", self.name);
         Ok(())
     }
+}
+
+/// Waits until many more packets of each stream have arrived.
+fn go_on(streams: &[Stream]) -> Result<()> {
+    let sent: Vec<_> = streams.iter().map(|stream| stream.sender.sent()).collect();
+    for (stream, sent) in streams.iter().zip(sent) {
+        stream.receiver.wait_for(sent + MANY, LATER)?;
+    }
+    Ok(())
 }
 
 /// What holds the programs of both ports.
@@ -84,24 +89,17 @@ fn replace(options: &[&str], next: &Path, end: fn(&mut Agent) -> Result<()>) -> 
     let (lab, vm, mut agent) = start(options)?;
     lab.client.introduce(&vm)?;
     // The VM speaks first, or the client's first packets would go to every site.
-    for from in [vm.v4(7), vm.v6(7)] {
-        let to = if from.addr.is_ipv4() {
-            lab.client.v4(9)
-        } else {
-            lab.client.v6(9)
-        };
-        lab::traffic::ping(&from, &to, SOON)?;
-    }
+    ping(&vm.v4(7), &lab.client.v4(9), SOON)?;
+    ping(&vm.v6(7), &lab.client.v6(9), SOON)?;
     let streams = Stream::all(&lab.client, &vm)?;
-    let goes_on = || streams.iter().try_for_each(Stream::goes_on);
-    goes_on()?;
+    go_on(&streams)?;
     for _ in 0..TIMES {
         let (before, counted) = (links(&agent)?, agent.stats()?);
         end(&mut agent)?;
-        goes_on()?;
+        go_on(&streams)?;
         assert_eq!(links(&agent)?, before, "the old programs go on");
         agent = agent.replace(next, &[&RUN, options].concat())?;
-        agent.wait_ready(SOON)?;
+        agent.wait_ready(LATER)?;
         for (before, after) in before.iter().zip(links(&agent)?) {
             assert_eq!(before.id, after.id, "another link");
             ensure!(
@@ -109,7 +107,7 @@ fn replace(options: &[&str], next: &Path, end: fn(&mut Agent) -> Result<()>) -> 
                 "the program is the old one"
             );
         }
-        goes_on()?;
+        go_on(&streams)?;
         let stats = agent.stats()?;
         for port in ["c0", "t0"] {
             let name = format!("ports/{port}/rx_packets");
