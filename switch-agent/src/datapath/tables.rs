@@ -227,9 +227,25 @@ pub(super) fn found<V>(result: Result<V, MapError>) -> Result<Option<V>, MapErro
     }
 }
 
-/// The miss ring of an instance. One reader at a time: it moves the ring's read position.
-pub fn open_misses(pins: &Pins) -> Result<RingBuf<MapData>, DatapathError> {
-    Ok(open!(pins, names::MISSES, RingBuf))
+/// The rings from a switch's datapath to its agent.
+pub struct Rings {
+    /// [`names::MISSES`].
+    pub misses: RingBuf<MapData>,
+    /// [`names::NEWCOMERS`].
+    pub newcomers: RingBuf<MapData>,
+}
+
+impl Rings {
+    /// Opens those of an instance. One reader at a time: it moves the rings' read positions.
+    ///
+    /// # Errors
+    /// They are not pinned.
+    pub fn open(pins: &Pins) -> Result<Self, DatapathError> {
+        Ok(Self {
+            misses: open!(pins, names::MISSES, RingBuf),
+            newcomers: open!(pins, names::NEWCOMERS, RingBuf),
+        })
+    }
 }
 
 /// Refuses pins of another layout, before anything else of them is touched.

@@ -12,7 +12,7 @@ use switch_ebpf::{
     abi::{
         self, AllowKey, Attachment, AttachmentKey, Binding, BindingKey, DEFAULT_MAX_FLOWS,
         FlowTraffic, Gateway, LEFT_CLAIMED, Label, Leg, Limited, MAX_ALLOWED, MAX_GATEWAYS,
-        MAX_NETWORKS, MAX_SITES, MAX_SOURCES, MISS_RING, Network, SitePolicy, SourceKey,
+        MAX_NETWORKS, MAX_SITES, MAX_SOURCES, Network, RING, SitePolicy, SourceKey,
     },
     limit::Limit,
     xdp::{Shared, within},
@@ -39,7 +39,9 @@ static QUEUED: Array<u64> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
 #[map]
 static RUNS: PerCpuArray<u64> = PerCpuArray::pinned(1, 0);
 #[map]
-static MISSES: RingBuf = RingBuf::pinned(MISS_RING, 0);
+static MISSES: RingBuf = RingBuf::pinned(RING, 0);
+#[map]
+static NEWCOMERS: RingBuf = RingBuf::pinned(RING, 0);
 #[map]
 static HEARTBEAT: Array<u64> = Array::pinned(1, 0);
 
@@ -250,10 +252,16 @@ pub fn runs() -> Option<*mut u64> {
     RUNS.get_ptr_mut(0)
 }
 
-/// The miss ring.
+/// The ring of bound addresses and of announcements.
 #[inline(always)]
 pub fn misses() -> &'static RingBuf {
     &MISSES
+}
+
+/// The ring of addresses that are not bound, or not for long, and of frames for every site.
+#[inline(always)]
+pub fn newcomers() -> &'static RingBuf {
+    &NEWCOMERS
 }
 
 /// When the agent last said that it lives.
