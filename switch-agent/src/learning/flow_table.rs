@@ -33,8 +33,8 @@ impl Datapath for Tables {
         Self::runs(self)
     }
 
-    fn queued(&self, slot: u32) -> Result<u64, MapError> {
-        Self::queued(self, slot)
+    fn queued(&self, slot: u32, phase: u32) -> Result<u64, MapError> {
+        Ok(Self::queued(self, slot)?.in_phase(phase))
     }
 }
 
@@ -151,7 +151,7 @@ impl FlowTable {
         self.tables.set_binding(key, &held)?;
         let (owner, mac) = (*key, binding.mac);
         self.slots.set(binding.slot, Owner { key: owner, mac });
-        let queued = self.tables.queued(binding.slot)?;
+        let queued = self.tables.queued(binding.slot)?.in_phase(phase);
         let begin = Begin {
             key: *key,
             phase,
@@ -191,9 +191,9 @@ impl FlowTable {
         self.counts.get(&site).copied().unwrap_or(0)
     }
 
-    /// A frame that was numbered in a handover has left the agent.
-    pub fn left(&mut self, slot: u32, number: u64) {
-        self.handovers.left(slot, number);
+    /// A frame that was numbered in the ring of a phase has left the agent.
+    pub fn left(&mut self, phase: u32, slot: u32, number: u64) {
+        self.handovers.left(phase, slot, number);
     }
 
     /// When the evidence came in that a binding stands on, as far as that is known, or later. What

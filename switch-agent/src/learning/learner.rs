@@ -6,7 +6,7 @@ use nix::poll::PollTimeout;
 use switch_ebpf::{
     abi::{
         KIND_ANSWER, KIND_FLOOD, KIND_HELD, KIND_LEARNING, KIND_MOVED, KIND_QUEUED,
-        KIND_QUEUED_LATE, KIND_RARP, MissHeader,
+        KIND_QUEUED_LATE, KIND_RARP, MissHeader, PHASE_HANDOVER, PHASE_NEWCOMER,
     },
     frame::Frame,
     rule::Policy,
@@ -54,8 +54,8 @@ pub struct Learner {
     pub(super) pass_learning_packets: bool,
     record: Arc<Record>,
     inflow: Inflow,
-    /// Numbered frames that were read, sent or not: slot and number.
-    leaving: Vec<(u32, u64)>,
+    /// Numbered frames that were read, sent or not: phase of the ring, slot and number.
+    leaving: Vec<(u32, u32, u64)>,
 }
 
 impl Learner {
@@ -167,7 +167,7 @@ impl Learner {
             if !self.inflow.next_miss(&mut record) {
                 break;
             }
-            self.work_on(&record)?;
+            self.work_on(PHASE_HANDOVER, &record)?;
         }
         // Before the newcomers, which can wait.
         self.flush()?;
@@ -175,17 +175,20 @@ impl Learner {
             if !self.inflow.next_newcomer(&mut record) {
                 break;
             }
-            self.work_on(&record)?;
+            self.work_on(PHASE_NEWCOMER, &record)?;
         }
         Ok(())
     }
 
-    fn work_on(&mut self, record: &[u8]) -> Result<(), LearnError> {
+    /// Works on a record of the ring of a phase.
+    fn work_on(&mut self, phase: u32, record: &[u8]) -> Result<(), LearnError> {
         let Some((header, frame)) = MissHeader::split(record) else {
             return Ok(());
         };
         // Whatever becomes of it: after the next flush it is not on its way any more.
-        self.leaving.extend(header.queued());
+        let queued = header.queued();
+        self.leaving
+            .extend(queued.map(|(slot, number)| (phase, slot, number)));
         self.handle(&header, frame)
     }
 
@@ -235,8 +238,8 @@ impl Learner {
         for error in self.outbox.flush(&mut self.flows.tables)? {
             tracing::warn!(%error, "frames were lost");
         }
-        for (slot, number) in self.leaving.drain(..) {
-            self.flows.left(slot, number);
+        for (phase, slot, number) in self.leaving.drain(..) {
+            self.flows.left(phase, slot, number);
         }
         Ok(())
     }

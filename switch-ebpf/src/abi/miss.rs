@@ -31,7 +31,8 @@ pub const KIND_ANSWER: u32 = 9;
 pub struct MissHeader {
     /// When, `CLOCK_MONOTONIC` in nanoseconds, taken before the record's place in the ring.
     pub time_ns: u64,
-    /// For [`KIND_QUEUED`] and [`KIND_QUEUED_LATE`]: the frame's number in its slot's queue, from 1.
+    /// For [`KIND_QUEUED`] and [`KIND_QUEUED_LATE`]: the frame's number in its slot's queue
+    /// in this ring, from 1.
     /// For [`KIND_UNDECIDED`]: the same where it had to queue up, 0 where not.
     /// For [`KIND_MOVED`] and [`KIND_HELD`]: the site that the address was bound to.
     pub number: u64,

@@ -304,7 +304,8 @@ shared! {
         pub state: u32,
         /// [`PHASE_SETTLED`], [`PHASE_HANDOVER`] or [`PHASE_NEWCOMER`].
         pub phase: u32,
-        /// Unless it is settled: how many frames of the slot's queue have left the agent, or
+        /// Unless it is settled: how many frames of the slot's queue in the phase's ring have left
+        /// the agent, or
         /// [`LEFT_UNKNOWN`]. While the datapath moves it: [`LEFT_CLAIMED`] and more.
         pub left: u64,
         /// The place of its counters.
@@ -321,6 +322,15 @@ shared! {
         pub mac: [u8; 6],
         /// The site it was at before `previous_site`, plus 1; 0 for none.
         pub earlier_site: u16,
+    }
+
+    /// How many frames have ever queued up under a slot. Counted by the datapath, in each ring for
+    /// itself: what a program that has begun long ago puts into one stands in no queue of the other.
+    pub struct Queued {
+        /// In [`names::MISSES`].
+        pub misses: u64,
+        /// In [`names::NEWCOMERS`].
+        pub newcomers: u64,
     }
 
     /// A gateway that signs its learning packets. Written by the agent.
@@ -384,6 +394,17 @@ impl Leg {
             None
         } else {
             Some((self.tpid, self.vid))
+        }
+    }
+}
+
+impl Queued {
+    /// How many in the ring of a phase.
+    pub const fn in_phase(&self, phase: u32) -> u64 {
+        if phase == PHASE_NEWCOMER {
+            self.newcomers
+        } else {
+            self.misses
         }
     }
 }

@@ -34,7 +34,7 @@ pub const GATEWAYS: &str = "GATEWAYS";
 pub const BINDINGS: &str = "BINDINGS";
 /// Slot → [`FlowTraffic`](super::FlowTraffic), per CPU.
 pub const FLOW_TRAFFIC: &str = "FLOW_TRAFFIC";
-/// Slot → how many frames have queued up for the agent (`u64`).
+/// Slot → [`Queued`](super::Queued).
 pub const QUEUED: &str = "QUEUED";
 /// [`traffic`](super::traffic) index → [`Traffic`](super::Traffic), per CPU.
 pub const TRAFFIC: &str = "TRAFFIC";

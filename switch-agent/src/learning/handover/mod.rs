@@ -23,6 +23,10 @@
 //!   and if it moves meanwhile it begins again as a newcomer. When nothing of it is on its way,
 //!   what speaks for a move is a miss; once it is settled, nothing of it is among the newcomers.
 //!
+//! Each ring has its own numbers. Otherwise a program that read a newcomer's binding just before that
+//! was settled would, if the address moves at once, take the first frame of the new queue for one of
+//! the old, and put its own among the newcomers, behind which no later one waits.
+//!
 //! For 2 to come about, the frames of the address must leave a gap now and then that is as long as
 //! the agent needs to send one and to say so. Without it they all go on taking the way through it.
 //!
@@ -62,7 +66,7 @@ pub struct Begin {
     pub key: BindingKey,
     /// The phase in which it was written, with its `left` unknown.
     pub phase: u32,
-    /// How many frames had been numbered in its slot; read after that, or before with nothing numbered
+    /// How many frames had been numbered in its slot, in the phase's ring; read after that, or before with nothing numbered
     /// in between.
     pub queued: u64,
     /// When the evidence came in that it stands on.
@@ -108,8 +112,8 @@ pub trait Datapath {
     type Error;
     /// For each CPU how often its program has begun or ended: odd while it runs.
     fn runs(&self) -> Result<Vec<u64>, Self::Error>;
-    /// How many frames have ever been numbered under a slot.
-    fn queued(&self, slot: u32) -> Result<u64, Self::Error>;
+    /// How many frames have ever been numbered under a slot, in the ring of a phase.
+    fn queued(&self, slot: u32, phase: u32) -> Result<u64, Self::Error>;
 }
 
 /// The handovers under way. Those of moves come first, and those of newcomers, which may be as many
@@ -141,16 +145,19 @@ impl Handovers {
     /// A binding was written.
     pub fn begin(&mut self, slot: u32, begin: Begin) {
         self.abandon(slot);
-        let round = match begin.phase {
-            PHASE_NEWCOMER => &mut self.newcomers,
-            _ => &mut self.moves,
-        };
         let handover = Handover {
             begin,
             left: 0,
             stage: Stage::Written,
         };
-        round.open.insert(slot, handover);
+        self.round(begin.phase).open.insert(slot, handover);
+    }
+
+    fn round(&mut self, phase: u32) -> &mut Round {
+        match phase {
+            PHASE_NEWCOMER => &mut self.newcomers,
+            _ => &mut self.moves,
+        }
     }
 
     /// The binding is gone.
@@ -159,10 +166,9 @@ impl Handovers {
         self.newcomers.open.remove(&slot);
     }
 
-    /// A numbered frame has left the agent.
-    pub fn left(&mut self, slot: u32, number: u64) {
-        let moves = self.moves.open.get_mut(&slot);
-        if let Some(handover) = moves.or_else(|| self.newcomers.open.get_mut(&slot))
+    /// A frame that was numbered in the ring of a phase has left the agent.
+    pub fn left(&mut self, phase: u32, slot: u32, number: u64) {
+        if let Some(handover) = self.round(phase).open.get_mut(&slot)
             && number > handover.begin.queued
         {
             handover.left += 1;
@@ -252,7 +258,7 @@ impl Handover {
                 (Stage::Published(left), Some(publish))
             }
             Stage::Reading(published, before) if over(before, &moment.runs) => {
-                if datapath.queued(slot)? == *published {
+                if datapath.queued(slot, phase)? == *published {
                     return Ok(Some(Write::Settle(key)));
                 }
                 if left == *published {

@@ -78,7 +78,7 @@ fn ring_of(binding: &Binding) -> &'static RingBuf {
 #[inline(always)]
 pub fn queue_of(binding: &Binding) -> Shared {
     if binding.phase != PHASE_SETTLED
-        && let Some(queued) = maps::queued(binding.slot)
+        && let Some(queued) = maps::queued(binding.slot, binding.phase)
         && binding.left != queued.load()
     {
         return queued;

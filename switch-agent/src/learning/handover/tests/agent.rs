@@ -116,9 +116,10 @@ impl Datapath for Stage {
             .collect()
     }
 
-    fn queued(&self, slot: u32) -> Result<u64, Killed> {
+    fn queued(&self, slot: u32, phase: u32) -> Result<u64, Killed> {
         self.others()?;
-        Ok(self.world.borrow().queued[slot as usize])
+        let to = To::in_phase(phase);
+        Ok(self.world.borrow().queued[slot as usize][to as usize])
     }
 }
 
@@ -186,7 +187,7 @@ pub struct Agent<'a> {
     handovers: Handovers,
     free: Vec<u32>,
     outbox: Vec<Frame>,
-    leaving: Vec<(u32, u64)>,
+    leaving: Vec<(u32, u32, u64)>,
 }
 
 fn key(address: usize) -> BindingKey {
@@ -304,7 +305,7 @@ impl<'a> Agent<'a> {
             if !self.inflow.next_miss(&mut record) {
                 break;
             }
-            self.work_on(stage, &record)?;
+            self.work_on(stage, PHASE_HANDOVER, &record)?;
         }
         self.flush(stage)?;
         for _ in 0..NEWCOMERS_A_TURN {
@@ -312,14 +313,16 @@ impl<'a> Agent<'a> {
             if !self.inflow.next_newcomer(&mut record) {
                 break;
             }
-            self.work_on(stage, &record)?;
+            self.work_on(stage, PHASE_NEWCOMER, &record)?;
         }
         self.flush(stage)
     }
 
-    fn work_on(&mut self, stage: &Stage, record: &[u8]) -> Result<(), Killed> {
+    fn work_on(&mut self, stage: &Stage, phase: u32, record: &[u8]) -> Result<(), Killed> {
         let (header, frame) = read(record);
-        self.leaving.extend(header.queued());
+        let queued = header.queued();
+        self.leaving
+            .extend(queued.map(|(slot, number)| (phase, slot, number)));
         if header.kind == KIND_UNDECIDED {
             self.learn(stage, frame, header.time_ns)?;
         }
@@ -392,7 +395,7 @@ impl<'a> Agent<'a> {
             ..to
         };
         set(stage, address, Some(held))?;
-        let queued = stage.queued(to.slot)?;
+        let queued = stage.queued(to.slot, phase)?;
         let begin = Begin {
             key: key(address),
             phase,
@@ -410,8 +413,8 @@ impl<'a> Agent<'a> {
             let mut world = stage.world.borrow_mut();
             world.departures.push((frame, How::Agent));
         }
-        for (slot, number) in self.leaving.drain(..) {
-            self.handovers.left(slot, number);
+        for (phase, slot, number) in self.leaving.drain(..) {
+            self.handovers.left(phase, slot, number);
         }
         Ok(())
     }

@@ -47,7 +47,7 @@ impl Datapath for Told {
         Ok(self.runs.get().to_vec())
     }
 
-    fn queued(&self, slot: u32) -> Result<u64, Infallible> {
+    fn queued(&self, slot: u32, _: u32) -> Result<u64, Infallible> {
         assert!(slot >= SLOT);
         Ok(self.queued.get())
     }
@@ -245,17 +245,19 @@ fn a_record_from_before_the_counters_were_read_proves_nothing() {
 fn it_settles_when_every_numbered_frame_has_left() {
     let mut begun = Begun::new();
     begun.datapath.queued.set(BASE + 3);
-    begun.handovers.left(SLOT, BASE);
-    begun.handovers.left(SLOT, BASE + 2);
+    begun.handovers.left(PHASE_HANDOVER, SLOT, BASE);
+    begun.handovers.left(PHASE_HANDOVER, SLOT, BASE + 2);
+    // Another ring has other numbers.
+    begun.handovers.left(PHASE_NEWCOMER, SLOT, BASE + 2);
     assert_eq!(
         begun.turns(),
         publish(BASE + 1),
         "one from before it began does not count"
     );
     assert_eq!(begun.turns(), None, "two are on their way");
-    begun.handovers.left(SLOT, BASE + 1);
+    begun.handovers.left(PHASE_HANDOVER, SLOT, BASE + 1);
     assert_eq!(begun.turns(), publish(BASE + 2));
-    begun.handovers.left(SLOT, BASE + 3);
+    begun.handovers.left(PHASE_HANDOVER, SLOT, BASE + 3);
     assert_eq!(begun.turns(), publish(BASE + 3));
     assert_eq!(begun.turns(), Some(Write::Settle(key())));
 }
@@ -270,7 +272,7 @@ fn it_does_not_settle_while_a_program_runs_that_could_have_read_an_older_number(
     begun.datapath.queued.set(BASE + 1);
     begun.datapath.runs.set([6, 6]);
     assert_eq!(begun.turns(), None);
-    begun.handovers.left(SLOT, BASE + 1);
+    begun.handovers.left(PHASE_HANDOVER, SLOT, BASE + 1);
     assert_eq!(begun.turns(), publish(BASE + 1));
     assert_eq!(begun.turns(), Some(Write::Settle(key())));
 }
@@ -290,6 +292,6 @@ fn what_is_abandoned_writes_nothing() {
     let mut begun = Begun::new();
     begun.handovers.abandon(SLOT);
     assert!(begun.handovers.is_empty());
-    begun.handovers.left(SLOT, BASE + 1);
+    begun.handovers.left(PHASE_HANDOVER, SLOT, BASE + 1);
     assert_eq!(begun.turns(), None);
 }

@@ -45,6 +45,17 @@ pub enum To {
     Newcomers,
 }
 
+impl To {
+    /// Where frames of bound addresses queue up.
+    pub fn in_phase(phase: u32) -> Self {
+        if phase == PHASE_NEWCOMER {
+            Self::Newcomers
+        } else {
+            Self::Misses
+        }
+    }
+}
+
 /// A record of a ring. It has its place from its reservation on, and can be read once it is
 /// no longer busy.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +124,8 @@ pub struct World {
     pub now_ns: u64,
     pub policy: Policy,
     pub bindings: [Option<Binding>; ADDRESSES],
-    pub queued: [u64; ADDRESSES],
+    /// By slot and [`To`].
+    pub queued: [[u64; 2]; ADDRESSES],
     pub runs: [u64; CPUS],
     pub departures: Vec<(Frame, How)>,
     /// Frames that there was no room for, or that an agent had when it was killed.
@@ -155,7 +167,7 @@ impl World {
                 pin_mac: false,
             },
             bindings: [None; ADDRESSES],
-            queued: [0; ADDRESSES],
+            queued: [[0; 2]; ADDRESSES],
             runs: [0; CPUS],
             departures: Vec::new(),
             lost: HashSet::new(),
@@ -220,11 +232,7 @@ impl World {
                     At::Leaving(Some(how))
                 } else {
                     At::Miss(Way {
-                        to: if binding.phase == PHASE_NEWCOMER {
-                            To::Newcomers
-                        } else {
-                            To::Misses
-                        },
+                        to: To::in_phase(binding.phase),
                         undecided: false,
                         slot: Some(binding.slot),
                     })
@@ -242,7 +250,7 @@ impl World {
             At::Timed(way, time_ns) => self.reserve(frame, way, time_ns),
             At::Reserved(way, index) => {
                 if let Some(slot) = way.slot {
-                    let queued = &mut self.queued[slot as usize];
+                    let queued = &mut self.queued[slot as usize][way.to as usize];
                     *queued += 1;
                     self.rings[way.to as usize].record(index).queued = Some((slot, *queued));
                 }
@@ -290,7 +298,8 @@ impl World {
 
     /// Whether no frame of a binding is on its way through the agent.
     fn nothing_is_before(&self, binding: &Binding) -> bool {
-        binding.left == self.queued[binding.slot as usize]
+        let to = To::in_phase(binding.phase);
+        binding.left == self.queued[binding.slot as usize][to as usize]
     }
 
     fn reserve(&mut self, frame: Frame, way: Way, time_ns: u64) -> At {
