@@ -29,8 +29,8 @@ use crate::{
 const HEARTBEAT_NS: u64 = 250_000_000;
 /// Misses read before something else gets its turn.
 const MISSES_A_TURN: usize = 256;
-/// Newcomers read before the next misses do: under a millisecond's work, also if each is bound.
-const NEWCOMERS_A_TURN: usize = 64;
+/// Newcomers, of whom each may have to be bound.
+const NEWCOMERS_A_TURN: usize = 32;
 /// Turns without anything to do, while a handover is under way, before the loop may sleep.
 const EAGER_TURNS: u32 = 64;
 
@@ -163,21 +163,28 @@ impl Learner {
     /// Reads records, each ring to its end or to that of its turn.
     fn read(&mut self) -> Result<(), LearnError> {
         let mut record = Vec::new();
-        for _ in 0..MISSES_A_TURN {
-            if !self.inflow.next_miss(&mut record) {
-                break;
-            }
-            self.work_on(PHASE_HANDOVER, &record)?;
-        }
+        let mut misses_left = self.read_misses(MISSES_A_TURN, &mut record)?;
         // Before the newcomers, which can wait.
         self.flush()?;
         for _ in 0..NEWCOMERS_A_TURN {
+            misses_left = self.read_misses(misses_left, &mut record)?;
             if !self.inflow.next_newcomer(&mut record) {
                 break;
             }
             self.work_on(PHASE_NEWCOMER, &record)?;
         }
         Ok(())
+    }
+
+    /// Reads so many misses at most, and says how many more that would have been.
+    fn read_misses(&mut self, most: usize, record: &mut Vec<u8>) -> Result<usize, LearnError> {
+        for read in 0..most {
+            if !self.inflow.next_miss(record) {
+                return Ok(most - read);
+            }
+            self.work_on(PHASE_HANDOVER, record)?;
+        }
+        Ok(0)
     }
 
     /// Works on a record of the ring of a phase.

@@ -36,9 +36,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use switch_ebpf::abi::{BindingKey, PHASE_NEWCOMER};
 
-/// How many handovers of each kind have their turn in one [`Handovers::advance`]: a millisecond's
+/// How many handovers of each kind have their turn in one [`Handovers::advance`]: half a millisecond's
 /// work, if all of them have something to be written.
-const TURN: usize = 256;
+const TURN: usize = 128;
 
 /// The state of each CPU's program at one moment: see [`switch_ebpf::abi::names::RUNS`].
 type Runs = Arc<[u64]>;

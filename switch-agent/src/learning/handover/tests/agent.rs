@@ -300,15 +300,10 @@ impl<'a> Agent<'a> {
 
     fn read(&mut self, stage: &Stage) -> Result<(), Killed> {
         let mut record = Vec::new();
-        for _ in 0..MISSES_A_TURN {
-            stage.others()?;
-            if !self.inflow.next_miss(&mut record) {
-                break;
-            }
-            self.work_on(stage, PHASE_HANDOVER, &record)?;
-        }
+        let mut misses_left = self.read_misses(stage, MISSES_A_TURN, &mut record)?;
         self.flush(stage)?;
         for _ in 0..NEWCOMERS_A_TURN {
+            misses_left = self.read_misses(stage, misses_left, &mut record)?;
             stage.others()?;
             if !self.inflow.next_newcomer(&mut record) {
                 break;
@@ -316,6 +311,22 @@ impl<'a> Agent<'a> {
             self.work_on(stage, PHASE_NEWCOMER, &record)?;
         }
         self.flush(stage)
+    }
+
+    fn read_misses(
+        &mut self,
+        stage: &Stage,
+        most: usize,
+        record: &mut Vec<u8>,
+    ) -> Result<usize, Killed> {
+        for read in 0..most {
+            stage.others()?;
+            if !self.inflow.next_miss(record) {
+                return Ok(most - read);
+            }
+            self.work_on(stage, PHASE_HANDOVER, record)?;
+        }
+        Ok(0)
     }
 
     fn work_on(&mut self, stage: &Stage, phase: u32, record: &[u8]) -> Result<(), Killed> {
