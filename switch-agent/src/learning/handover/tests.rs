@@ -52,6 +52,7 @@ fn schedule_with(
 
 fn order() -> impl Strategy<Value = Choice> {
     let order = prop_oneof![
+        (0..ADDRESSES, 0..SITES).prop_map(|(address, site)| Order::Bind(address, site)),
         (0..ADDRESSES).prop_map(Order::Unbind),
         (0..ADDRESSES, 0..SITES).prop_map(|(address, site)| Order::Move(address, site)),
     ];
@@ -83,7 +84,7 @@ fn each_once(arrivals: &Arrivals, world: &World) -> Result<(), TestCaseError> {
 }
 
 /// Frames of an address from one site that arrived at one CPU have left in the order of their
-/// arrival, but for those that had to overtake because the ring was full. (Frames from two sites have
+/// arrival, but for those that had to overtake because a ring was full. (Frames from two sites have
 /// come by two ways; there is no order between them.)
 fn in_order(world: &World) -> Result<(), TestCaseError> {
     let flow = |frame: &Frame| (frame.cpu, frame.address, frame.site);
@@ -115,8 +116,8 @@ proptest! {
         prop_assert!(world.lost.is_empty());
     }
 
-    /// So they do when an operator moves addresses in the middle of a handover and forgets others, so
-    /// that a handover is abandoned and its slot is another address's.
+    /// So they do when an operator binds and moves addresses in the middle of a handover and forgets
+    /// others, so that a handover is abandoned and its slot is another address's.
     #[test]
     fn whatever_the_operator_orders(
         arrivals in arrivals(),
