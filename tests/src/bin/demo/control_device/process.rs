@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use lab::{Agent, Namespace, agent::binary};
 
 use super::{Moved, Report, epoch};
-use crate::interrupt::wait_until;
+use lab::interrupt::wait_until;
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(10);
