@@ -46,6 +46,34 @@ pub struct Stream {
     pub flows: u32,
 }
 
+/// The sink looks at the clock with every frame of a number that this divides: always would cost as
+/// much as all the rest.
+pub const STEP: u64 = 64;
+
+/// What has arrived at a sink on one CPU. Times are `CLOCK_MONOTONIC` in nanoseconds.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrived {
+    /// How many frames.
+    pub frames: u64,
+    /// When the first of them came.
+    pub first_ns: u64,
+    /// When the last one came whose number [`STEP`] divides, counted from 0.
+    pub last_ns: u64,
+}
+
+impl Arrived {
+    /// How many frames came after the first one until `last_ns`.
+    #[must_use]
+    pub const fn timed(&self) -> u64 {
+        self.frames.saturating_sub(1) / STEP * STEP
+    }
+}
+
+#[cfg(feature = "user")]
+// SAFETY: three integers of eight bytes.
+unsafe impl aya::Pod for Arrived {}
+
 /// A frame that a program is run on again and again.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
