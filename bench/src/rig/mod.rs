@@ -15,12 +15,14 @@
 //! | [`traffic`] | which frames |
 //! | [`vm`] | the addresses and MACs of VMs, by number |
 //! | [`system`] | what forwards: the switch, and what it is compared with |
+//! | [`process`] | programs of others |
 //! | [`mod@populate`] | a flow table filled at once |
 
 mod cables;
 mod cpu;
 pub mod object;
 mod populate;
+mod process;
 mod station;
 pub mod system;
 mod traffic;
