@@ -42,8 +42,12 @@ pub struct Stream {
     pub checksum_at: u32,
     /// What else goes into it: the sum of the other words, in the host's byte order.
     pub sum: u32,
-    /// Frames are of the VMs below this number, each one drawn anew; at least 1.
+    /// The number of the first VM.
+    pub first: u32,
+    /// How many VMs there are from that one on; at least 1. For each frame one is drawn.
     pub flows: u32,
+    /// How long a frame is in bytes.
+    pub length: u32,
 }
 
 /// The sink looks at the clock with every frame of a number that this divides: always would cost as
@@ -73,20 +77,6 @@ impl Arrived {
 #[cfg(feature = "user")]
 // SAFETY: three integers of eight bytes.
 unsafe impl aya::Pod for Arrived {}
-
-/// A frame that a program is run on again and again.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fixture {
-    /// Its beginning.
-    pub headers: [u8; HEADERS],
-    /// How long it is.
-    pub length: u32,
-}
-
-#[cfg(feature = "user")]
-// SAFETY: bytes and then an integer of four bytes, without padding, valid for any bytes.
-unsafe impl aya::Pod for Fixture {}
 
 #[cfg(feature = "user")]
 // SAFETY: bytes and then integers of four bytes each, without padding, valid for any bytes.

@@ -3,8 +3,6 @@
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]
-mod frame;
-#[cfg(target_arch = "bpf")]
 mod paths;
 #[cfg(target_arch = "bpf")]
 mod redirect;
@@ -12,6 +10,8 @@ mod redirect;
 mod sink;
 #[cfg(target_arch = "bpf")]
 mod source;
+#[cfg(target_arch = "bpf")]
+mod stream;
 
 #[cfg(target_arch = "bpf")]
 #[panic_handler]

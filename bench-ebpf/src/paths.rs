@@ -1,32 +1,27 @@
-//! A program's way with one frame, again and again.
+//! A program's way with a frame, again and again.
 //!
 //! A repeated test run gives each run the frame that the last one has left, with a tag more or less. So
-//! what is run is [`again`]: it makes the frame what it was, and goes on to the program in question.
+//! what is run is [`again`]: it makes a new frame, and goes on to the program in question.
 
 use aya_ebpf::{
     EbpfContext as _,
     bindings::xdp_action::{XDP_ABORTED, XDP_PASS},
     helpers::generated::bpf_xdp_adjust_head,
     macros::{map, xdp},
-    maps::{Array, ProgramArray},
+    maps::ProgramArray,
     programs::XdpContext,
 };
-use bench_ebpf::Fixture;
 
-use crate::frame::write;
+use crate::stream;
 
-/// The frame.
-#[map]
-static FIXTURE: Array<Fixture> = Array::with_max_entries(1, 0);
-
-/// The program in question.
+/// The program in question. Written by the benchmark.
 #[map]
 static PROGRAM: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
-/// Restores the frame and runs the program on it.
+/// Makes the next frame of the stream and runs the program on it.
 #[xdp(frags)]
 pub fn again(ctx: XdpContext) -> u32 {
-    if restore(&ctx).is_some() {
+    if renew(&ctx).is_some() {
         // SAFETY: nothing of this program is needed any more, and nothing is to be dropped.
         unsafe { PROGRAM.tail_call(&ctx, 0) };
     }
@@ -34,15 +29,15 @@ pub fn again(ctx: XdpContext) -> u32 {
 }
 
 #[inline(always)]
-fn restore(ctx: &XdpContext) -> Option<()> {
-    let fixture = FIXTURE.get(0)?;
-    let longer = (ctx.data_end() - ctx.data()) as i32 - fixture.length as i32;
-    // Also where nothing is to be moved: the call costs the same for every program then.
-    // SAFETY: `ctx` is the program's context, and no pointer into the frame is kept.
+fn renew(ctx: &XdpContext) -> Option<()> {
+    let stream = stream::get()?;
+    let longer = (ctx.data_end() - ctx.data()) as i32 - stream.length as i32;
+    // Also where nothing is to be moved: then the call costs the same for every program.
+    // SAFETY: `ctx` is the program's context, and there is no pointer into the frame.
     if unsafe { bpf_xdp_adjust_head(ctx.as_ptr().cast(), longer) } != 0 {
         return None;
     }
-    write(ctx, 0, fixture.headers).then_some(())
+    stream::write(ctx, stream)
 }
 
 /// The program that others are compared with.

@@ -2,18 +2,11 @@
 
 use aya_ebpf::{
     bindings::xdp_action::{XDP_ABORTED, XDP_TX},
-    helpers::bpf_get_prandom_u32,
-    macros::{map, xdp},
-    maps::Array,
+    macros::xdp,
     programs::XdpContext,
 };
-use bench_ebpf::{Stream, address, checksum};
 
-use crate::frame::write;
-
-/// What is to be sent.
-#[map]
-static STREAM: Array<Stream> = Array::with_max_entries(1, 0);
+use crate::stream;
 
 /// Makes the next frame, and sends it into the cable of the device that it is run for.
 ///
@@ -21,22 +14,8 @@ static STREAM: Array<Stream> = Array::with_max_entries(1, 0);
 /// them (`xdp_test_run_batch` in net/bpf/test_run.c), so all that anybody may have changed is written.
 #[xdp(frags)]
 pub fn source(ctx: XdpContext) -> u32 {
-    match fill(&ctx) {
+    match stream::get().and_then(|stream| stream::write(&ctx, stream)) {
         Some(()) => XDP_TX,
         None => XDP_ABORTED,
     }
-}
-
-#[inline(always)]
-fn fill(ctx: &XdpContext) -> Option<()> {
-    let stream = STREAM.get(0)?;
-    // SAFETY: a helper without arguments.
-    let random = unsafe { bpf_get_prandom_u32() };
-    let low = address(random.checked_rem(stream.flows)?);
-    let [_, a, b, c] = low.to_be_bytes();
-    let filled = write(ctx, 0, stream.headers)
-        && write(ctx, stream.mac_at as usize, [a, b, c])
-        && write(ctx, stream.address_at as usize, [a, b, c])
-        && write(ctx, stream.checksum_at as usize, checksum(stream.sum, low));
-    filled.then_some(())
 }

@@ -1,5 +1,7 @@
 //! How many frames a second the switch forwards, beside the limit and other switches.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use super::{Plan, side_by_side::rates};
@@ -17,11 +19,15 @@ const VMS: u32 = 10_000;
 /// How many other systems there are.
 const OTHERS: usize = 3;
 
+/// Long enough for each VM to be heard.
+const LEARNING: Duration = Duration::from_millis(500);
+
 /// What tells a learning switch where all VMs are, so that it need not flood.
 const LEARNED: Traffic = Traffic {
     length: 64,
     direction: Direction::Down,
     family: Family::V4,
+    first: 0,
     flows: VMS,
 };
 
@@ -90,6 +96,7 @@ fn grid() -> Vec<Traffic> {
                         length,
                         direction,
                         family,
+                        first: 0,
                         flows,
                     });
                 }
@@ -109,8 +116,9 @@ fn compare(
     let there = others
         .iter_mut()
         .filter_map(|other| other.rig.as_mut().ok());
-    let mut rigs: Vec<_> = [switch].into_iter().chain(there).collect();
-    let mut rates = rates(plan, &mut rigs, traffic)?.into_iter();
+    let rigs = [switch].into_iter().chain(there);
+    let mut loads: Vec<_> = rigs.map(|rig| (rig, *traffic)).collect();
+    let mut rates = rates(plan, &mut loads)?.into_iter();
     let mut rows = Vec::new();
     let Some(ours) = rates.next() else {
         return Ok(rows);

@@ -2,7 +2,9 @@
 
 mod forwarding;
 mod plan;
+mod program_paths;
 mod side_by_side;
+pub mod table_size;
 
 pub use plan::Plan;
 
@@ -14,4 +16,8 @@ use crate::report::Section;
 pub type Measure = fn(&Plan) -> Result<Section>;
 
 /// All questions by their names, in the order in which they are asked.
-pub const SECTIONS: [(&str, Measure); 1] = [("forwarding", forwarding::measure)];
+pub const SECTIONS: [(&str, Measure); 3] = [
+    ("forwarding", forwarding::measure),
+    (table_size::NAME, table_size::measure),
+    ("program-paths", program_paths::measure),
+];

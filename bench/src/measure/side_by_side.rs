@@ -1,4 +1,4 @@
-//! Several systems under the same traffic.
+//! Several systems in turn.
 
 use anyhow::{Context, Result};
 
@@ -8,15 +8,16 @@ use crate::{
     rig::{Rig, Traffic},
 };
 
-/// The rates of several systems in frames a second. They take turns, so that what the machine does
-/// meanwhile is to all of them alike: run `i` of each is a neighbour in time of run `i` of the others.
+/// The rates of several systems, each under its traffic, in frames a second. They take turns, so that
+/// what the machine does meanwhile is done to all of them: run `i` of each is a neighbour in time of run
+/// `i` of the others.
 ///
 /// # Errors
 /// No frame arrived.
-pub fn rates(plan: &Plan, rigs: &mut [&mut Rig], traffic: &Traffic) -> Result<Vec<Samples>> {
-    let mut figures = vec![Vec::new(); rigs.len()];
+pub fn rates(plan: &Plan, loads: &mut [(&mut Rig, Traffic)]) -> Result<Vec<Samples>> {
+    let mut figures = vec![Vec::new(); loads.len()];
     for _ in 0..plan.repetitions {
-        for (rig, figures) in rigs.iter_mut().zip(&mut figures) {
+        for ((rig, traffic), figures) in loads.iter_mut().zip(&mut figures) {
             figures.push(rig.rate(traffic, plan.run)?);
         }
     }

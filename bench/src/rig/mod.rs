@@ -16,6 +16,7 @@
 //! | [`vm`] | the addresses and MACs of VMs, by number |
 //! | [`system`] | what forwards: the switch, and what it is compared with |
 //! | [`process`] | programs of others |
+//! | [`repeated`] | a port's program by itself |
 //! | [`mod@populate`] | a flow table filled at once |
 
 mod cables;
@@ -23,6 +24,7 @@ mod cpu;
 pub mod object;
 mod populate;
 mod process;
+mod repeated;
 mod station;
 pub mod system;
 mod traffic;
@@ -35,6 +37,7 @@ use lab::Namespace;
 
 pub use cables::{Cables, PORTS, VLAN};
 pub use populate::populate;
+pub use repeated::{Repeated, Which};
 use station::Station;
 pub use traffic::{Direction, Traffic};
 pub use vm::Family;

@@ -34,7 +34,16 @@ pub enum Direction {
     Down,
 }
 
-/// UDP between the client and the VMs below a number.
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        })
+    }
+}
+
+/// UDP between the client and some VMs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traffic {
     /// How long a frame is in bytes without a tag, from the first MAC to the end of the data.
@@ -43,7 +52,9 @@ pub struct Traffic {
     pub direction: Direction,
     /// Which addresses it has.
     pub family: Family,
-    /// How many VMs there are.
+    /// The number of the first VM.
+    pub first: u32,
+    /// How many VMs there are from that one on.
     pub flows: u32,
 }
 
@@ -122,19 +133,18 @@ impl Traffic {
             address_at: (ETHERNET + tag + address) as u32,
             checksum_at: checksum_at as u32,
             sum: (!checksum).into(),
+            first: self.first,
             flows: self.flows.max(1),
+            length: frame.len() as u32,
         }
     }
 }
 
 impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let way = match self.direction {
-            Direction::Up => "up",
-            Direction::Down => "down",
-        };
+        let (family, direction) = (self.family.name(), self.direction);
         let Self { length, flows, .. } = self;
-        write!(f, "{length} bytes, {way}, {}, ", self.family.name())?;
+        write!(f, "{length} bytes, {direction}, {family}, ")?;
         match flows {
             1 => f.write_str("1 flow"),
             _ => write!(f, "{flows} flows"),
@@ -170,6 +180,7 @@ mod tests {
                         length,
                         direction,
                         family,
+                        first: 0,
                         flows: 10,
                     };
                     for low in [0, 1, 0x1234, 0xab_cdef, 0xff_ffff] {
