@@ -6,7 +6,7 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::xdp_action::{XDP_ABORTED, XDP_PASS},
-    helpers::generated::bpf_xdp_adjust_head,
+    helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_get_buff_len},
     macros::{map, xdp},
     maps::ProgramArray,
     programs::XdpContext,
@@ -31,7 +31,9 @@ pub fn again(ctx: XdpContext) -> u32 {
 #[inline(always)]
 fn renew(ctx: &XdpContext) -> Option<()> {
     let stream = stream::get()?;
-    let longer = (ctx.data_end() - ctx.data()) as i32 - stream.length as i32;
+    // SAFETY: `ctx` is the program's context.
+    let length = unsafe { bpf_xdp_get_buff_len(ctx.as_ptr().cast()) };
+    let longer = length as i32 - stream.length as i32;
     // Also where nothing is to be moved: then the call costs the same for every program.
     // SAFETY: `ctx` is the program's context, and there is no pointer into the frame.
     if unsafe { bpf_xdp_adjust_head(ctx.as_ptr().cast(), longer) } != 0 {
