@@ -15,6 +15,8 @@
 //! | [`prog_run`] | running the XDP program of a port on one frame |
 //! | [`traffic`] | TCP downloads, numbered UDP streams, echo |
 //! | [`agent`] | a running `switch-agent` that leaves nothing behind |
+//! | [`interrupt`] | Ctrl-C |
+//! | [`paint`] | pictures of what was measured |
 //! | [`poll`] | waiting for something to become true |
 //!
 //! The lab needs root. It is synchronous: whatever enters a namespace does so in a thread of its
@@ -24,9 +26,11 @@ pub mod agent;
 pub mod fig1;
 pub mod frame;
 pub mod host;
+pub mod interrupt;
 pub mod kernel;
 pub mod namespace;
 pub mod net;
+pub mod paint;
 pub mod poll;
 pub mod prog_run;
 pub mod raw;

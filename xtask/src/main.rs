@@ -1,5 +1,6 @@
 //! `cargo xtask VERB`: everything a contributor runs, in one place and in one way.
 
+mod bench;
 mod build;
 mod checks;
 mod ci;
@@ -54,6 +55,14 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Measure how fast the switch is, beside others, as root
+    // The benchmark has a help of its own.
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// What to pass to the benchmark: `--quick` … (`cargo xtask bench --help` shows all)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Throw frames that nobody would send at the real programs, as root
     Fuzz {
         /// For so many seconds each target, all of them side by side
@@ -77,6 +86,7 @@ fn main() -> ExitCode {
         Verb::Run { args } => run::run(&args),
         Verb::Test { args } => test::run(&args),
         Verb::Demo { args } => demo::run(&args),
+        Verb::Bench { args } => bench::run(&args),
         Verb::Fuzz {
             seconds,
             seed,

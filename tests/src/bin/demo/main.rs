@@ -14,11 +14,9 @@
 //! | [`table`] | the systems side by side |
 //! | [`picture`] | their moves as timelines |
 //! | [`screen`] | how it is said |
-//! | [`interrupt`] | Ctrl-C |
 
 mod balance;
 mod control_device;
-mod interrupt;
 mod migration;
 mod news;
 mod outcome;
@@ -33,9 +31,9 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use lab::{interrupt, paint::Sheet};
 
 use outcome::Outcome;
-use picture::Sheet;
 use screen::Screen;
 use system::{Name, conventional::Conventional, first::First, second::Second};
 
@@ -129,7 +127,7 @@ fn demo(args: &Args, screen: &mut Screen) -> Result<bool> {
         }
     }
     table::show(&outcomes, screen)?;
-    let svg = sheet.draw(&outcomes)?;
+    let svg = sheet.save(&picture::draw(&outcomes))?;
     let here = env::current_dir().context("find the working directory")?;
     let shown = svg.strip_prefix(here).unwrap_or(&svg).display();
     screen.note(format_args!("The moves as timelines: {shown}"))?;

@@ -13,10 +13,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use lab::{Agent, Namespace, agent::binary};
+use lab::{Agent, Namespace, agent::binary, interrupt::wait_until};
 
 use super::{Moved, Report, epoch};
-use crate::interrupt::wait_until;
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -8,13 +8,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use lab::{Agent, Lab, Namespace, Vm, veth};
+use lab::{Agent, Lab, Namespace, Vm, interrupt::wait_until, veth};
 use tempfile::TempDir;
 
 use super::{Running, SWITCH, System};
 use crate::{
     control_device::{ControlDevice, NetworkData},
-    interrupt::wait_until,
     news::{Ear, News, PATIENCE, Trigger},
     traffic::Guest,
 };
