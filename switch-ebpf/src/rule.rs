@@ -27,7 +27,7 @@ pub struct Policy {
     /// The same for announcements.
     pub hold_down_announce_ns: u64,
     /// The move that is one too many within the window: RFC 7432 §15.1 says 5.
-    pub quarantine_moves: u32,
+    pub quarantine_moves: u16,
     /// The window in which moves are counted: RFC 7432 §15.1 says 180 s.
     pub quarantine_window_ns: u64,
     /// How long a quarantine lasts unless the operator ends it; 0 for no end.
@@ -209,7 +209,7 @@ pub fn is_quarantine_over(binding: &Binding, policy: &Policy, now_ns: u64) -> bo
 
 /// The moves already counted in the window that is open at `now_ns`.
 #[inline(always)]
-pub fn moves_in_window(binding: &Binding, policy: &Policy, now_ns: u64) -> u32 {
+pub fn moves_in_window(binding: &Binding, policy: &Policy, now_ns: u64) -> u16 {
     let open = binding.window_moves > 0
         && now_ns.saturating_sub(binding.window_start_ns) < policy.quarantine_window_ns;
     if open { binding.window_moves } else { 0 }

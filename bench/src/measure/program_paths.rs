@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use lab::Verdict;
 use switch_agent::{
-    datapath::{Pins, open_misses},
+    datapath::{Pins, Rings},
     types::InstanceName,
 };
 
@@ -153,9 +153,9 @@ fn run(plan: &Plan, path: &Path, port: &mut Repeated, instance: &InstanceName) -
 
 /// Empties the ring, which nobody else does here, and says how much was in it.
 fn drain(instance: &InstanceName) -> Result<u32> {
-    let mut misses = open_misses(&Pins::of(instance))?;
+    let mut newcomers = Rings::open(&Pins::of(instance))?.newcomers;
     let mut count = 0;
-    while misses.next().is_some() {
+    while newcomers.next().is_some() {
         count += 1;
     }
     Ok(count)

@@ -42,7 +42,7 @@ pub struct Bound {
     /// Since the last frame from it that was forwarded, late ones left out; null: none was.
     pub seen_ms: Option<u64>,
     /// Moves in the window that is open, which count towards a quarantine.
-    pub moves_in_window: u32,
+    pub moves_in_window: u16,
 }
 
 /// Evidence that reached the agent. What the datapath forwards by itself does not.

@@ -44,8 +44,8 @@ pub enum FlowState {
 }
 
 /// From a [`Binding::state`](switch_ebpf::abi::Binding::state).
-impl From<u32> for FlowState {
-    fn from(state: u32) -> Self {
+impl From<u8> for FlowState {
+    fn from(state: u8) -> Self {
         match state {
             STATE_STATIC => Self::Static,
             STATE_QUARANTINED => Self::Quarantined,

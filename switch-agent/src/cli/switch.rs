@@ -59,7 +59,7 @@ pub struct SwitchArgs {
 
     /// Hold an address where it is at its move of this number in the window
     #[arg(long, value_name = "N", default_value_t = 5)]
-    pub quarantine_moves: u32,
+    pub quarantine_moves: u16,
 
     /// The window in which an address's moves are counted
     #[arg(long, value_name = "TIME", default_value = "180s")]

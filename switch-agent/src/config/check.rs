@@ -113,7 +113,7 @@ pub enum ConfigError {
     },
     /// The first move would be a quarantine.
     #[error("--quarantine-moves {0} would hold an address at its first move; use 2 or more")]
-    QuarantineMoves(u32),
+    QuarantineMoves(u16),
     /// No room at any site.
     #[error("--max-flows-per-site 0 would learn nothing; use 1 or more, or --learn moves-only")]
     MaxFlowsPerSite,

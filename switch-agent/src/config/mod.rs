@@ -44,7 +44,7 @@ pub struct Settings {
     /// The same for an announcement.
     pub hold_down_announce: Duration,
     /// The move of this number within the window is a fight over the address.
-    pub quarantine_moves: u32,
+    pub quarantine_moves: u16,
     /// The window in which moves are counted.
     pub quarantine_window: Duration,
     /// A quarantine ends by itself after this; zero: never.

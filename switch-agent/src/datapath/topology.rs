@@ -223,8 +223,7 @@ fn network(config: &Config, client: Leg, sites: u32) -> Network {
         quarantine_moves: config.quarantine_moves,
         quarantine_window_ns: nanoseconds(config.quarantine_window),
         quarantine_ns: nanoseconds(config.quarantine_time),
-        pin_mac: u32::from(config.pin_mac),
-        reserved: 0,
+        pin_mac: config.pin_mac.into(),
         unknown: match config.unknown {
             Unknown::Flood => UNKNOWN_FLOOD,
             Unknown::Drop => UNKNOWN_DROP,

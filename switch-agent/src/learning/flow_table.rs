@@ -33,7 +33,7 @@ impl Datapath for Tables {
         Self::runs(self)
     }
 
-    fn queued(&self, slot: u32, phase: u32) -> Result<u64, MapError> {
+    fn queued(&self, slot: u32, phase: u8) -> Result<u64, MapError> {
         Ok(Self::queued(self, slot)?.in_phase(phase))
     }
 }
@@ -192,7 +192,7 @@ impl FlowTable {
     }
 
     /// A frame that was numbered in the ring of a phase has left the agent.
-    pub fn left(&mut self, phase: u32, slot: u32, number: u64) {
+    pub fn left(&mut self, phase: u8, slot: u32, number: u64) {
         self.handovers.left(phase, slot, number);
     }
 

@@ -55,7 +55,7 @@ pub struct Learner {
     record: Arc<Record>,
     inflow: Inflow,
     /// Numbered frames that were read, sent or not: phase of the ring, slot and number.
-    leaving: Vec<(u32, u32, u64)>,
+    leaving: Vec<(u8, u32, u64)>,
 }
 
 impl Learner {
@@ -188,7 +188,7 @@ impl Learner {
     }
 
     /// Works on a record of the ring of a phase.
-    fn work_on(&mut self, phase: u32, record: &[u8]) -> Result<(), LearnError> {
+    fn work_on(&mut self, phase: u8, record: &[u8]) -> Result<(), LearnError> {
         let Some((header, frame)) = MissHeader::split(record) else {
             return Ok(());
         };

@@ -140,20 +140,20 @@ pub const LEARN_ALWAYS: u32 = 1;
 pub const LEARN_NEVER: u32 = 2;
 
 /// [`Binding::state`]: learned from evidence.
-pub const STATE_LEARNED: u32 = 0;
+pub const STATE_LEARNED: u8 = 0;
 /// [`Binding::state`]: pinned by the operator.
-pub const STATE_STATIC: u32 = 1;
+pub const STATE_STATIC: u8 = 1;
 /// [`Binding::state`]: moved too often, held where it is.
-pub const STATE_QUARANTINED: u32 = 2;
+pub const STATE_QUARANTINED: u8 = 2;
 
 /// [`Binding::phase`]: the datapath forwards the address's frames by itself.
-pub const PHASE_SETTLED: u32 = 0;
+pub const PHASE_SETTLED: u8 = 0;
 /// [`Binding::phase`]: the address's frames queue up behind those that the agent has, in the ring
 /// [`names::MISSES`].
-pub const PHASE_HANDOVER: u32 = 1;
+pub const PHASE_HANDOVER: u8 = 1;
 /// [`Binding::phase`]: the same in the ring [`names::NEWCOMERS`], where the frames are that came in
 /// before the address was bound. What would speak for a move queues up there, too.
-pub const PHASE_NEWCOMER: u32 = 2;
+pub const PHASE_NEWCOMER: u8 = 2;
 
 /// [`Binding::left`]: frames are on their way that nobody has counted, so all others must queue up.
 pub const LEFT_UNKNOWN: u64 = u64::MAX;
@@ -247,15 +247,13 @@ shared! {
         /// One of the `LEARN_` constants.
         pub learn_in_datapath: u32,
         /// [`Policy::quarantine_moves`](crate::rule::Policy::quarantine_moves).
-        pub quarantine_moves: u32,
+        pub quarantine_moves: u16,
+        /// 1 for [`Policy::pin_mac`](crate::rule::Policy::pin_mac).
+        pub pin_mac: u16,
         /// [`Policy::quarantine_window_ns`](crate::rule::Policy::quarantine_window_ns).
         pub quarantine_window_ns: u64,
         /// [`Policy::quarantine_ns`](crate::rule::Policy::quarantine_ns).
         pub quarantine_ns: u64,
-        /// 1 for [`Policy::pin_mac`](crate::rule::Policy::pin_mac).
-        pub pin_mac: u32,
-        /// Zero.
-        pub reserved: u32,
         /// Time between two frames to unknown stations, in nanoseconds.
         pub flood_interval_ns: u64,
         /// How far a burst of them may run ahead, in nanoseconds.
@@ -293,25 +291,24 @@ shared! {
         pub address: Address,
     }
 
-    /// Where an address is: the one entry that both flow rules are read from, in one cache line.
-    /// Written by the agent. Times are `CLOCK_MONOTONIC` in nanoseconds.
+    /// Where an address is: the one entry that both flow rules are read from. Written by the agent.
+    /// Times are `CLOCK_MONOTONIC` in nanoseconds.
     pub struct Binding {
         /// The site's id.
         pub site: u32,
         /// The site it was at before, or [`NO_SITE`].
         pub previous_site: u32,
+        /// The site it was at before `previous_site`, plus 1; 0 for none.
+        pub earlier_site: u16,
         /// [`STATE_LEARNED`], [`STATE_STATIC`] or [`STATE_QUARANTINED`].
-        pub state: u32,
+        pub state: u8,
         /// [`PHASE_SETTLED`], [`PHASE_HANDOVER`] or [`PHASE_NEWCOMER`].
-        pub phase: u32,
-        /// Unless it is settled: how many frames of the slot's queue in the phase's ring have left
-        /// the agent, or
-        /// [`LEFT_UNKNOWN`]. While the datapath moves it: [`LEFT_CLAIMED`] and more.
-        pub left: u64,
+        pub phase: u8,
         /// The place of its counters.
         pub slot: u32,
-        /// Moves counted since `window_start_ns`.
-        pub window_moves: u32,
+        /// Unless it is settled: how many frames of the slot's queue in the phase's ring have left
+        /// the agent, or [`LEFT_UNKNOWN`]. While the datapath moves it: [`LEFT_CLAIMED`] and more.
+        pub left: u64,
         /// When it last moved, 0 for never.
         pub moved_at_ns: u64,
         /// When the first of the counted moves was; in quarantine: since when it is.
@@ -320,8 +317,8 @@ shared! {
         pub created_at_ns: u64,
         /// The MAC that the last evidence came from, zero if there was none.
         pub mac: [u8; 6],
-        /// The site it was at before `previous_site`, plus 1; 0 for none.
-        pub earlier_site: u16,
+        /// Moves counted since `window_start_ns`.
+        pub window_moves: u16,
     }
 
     /// How many frames have ever queued up under a slot. Counted by the datapath, in each ring for
@@ -400,7 +397,7 @@ impl Leg {
 
 impl Queued {
     /// How many in the ring of a phase.
-    pub const fn in_phase(&self, phase: u32) -> u64 {
+    pub const fn in_phase(&self, phase: u8) -> u64 {
         if phase == PHASE_NEWCOMER {
             self.newcomers
         } else {
@@ -408,6 +405,13 @@ impl Queued {
         }
     }
 }
+
+/// The kernel's own bytes in front of the key of a hash map's element (`struct htab_elem` in
+/// kernel/bpf/hashtab.c).
+const HTAB_ELEM: usize = 48;
+// A frame touches an entry in two neighbouring cache lines, and not in three.
+const _: () =
+    assert!(HTAB_ELEM + size_of::<BindingKey>().next_multiple_of(8) + size_of::<Binding>() == 128);
 
 impl Binding {
     /// Whether a CPU is about to put another in the place of this one, or has.

@@ -27,8 +27,8 @@ fn most_moves_within(times: &[u64], window_ns: u64) -> usize {
 fn any_binding() -> impl Strategy<Value = Binding> {
     let site = || prop_oneof![0..SITES, Just(NO_SITE)];
     let time = || prop_oneof![Just(0), Just(u64::MAX), any::<u64>()];
-    let moves = prop_oneof![0..6_u32, Just(u32::MAX), any::<u32>()];
-    (site(), site(), 0..3_u32, time(), time(), moves).prop_map(
+    let moves = prop_oneof![0..6_u16, Just(u16::MAX), any::<u16>()];
+    (site(), site(), 0..3_u8, time(), time(), moves).prop_map(
         |(site, previous_site, state, moved_at_ns, window_start_ns, window_moves)| Binding {
             site,
             previous_site,
@@ -248,7 +248,7 @@ proptest! {
                 hold_down_announce_ns: u64::MAX,
                 quarantine_window_ns: u64::MAX,
                 quarantine_ns: u64::MAX,
-                quarantine_moves: u32::MAX,
+                quarantine_moves: u16::MAX,
                 ..policy
             }
         } else {

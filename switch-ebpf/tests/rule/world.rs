@@ -163,7 +163,7 @@ pub fn class() -> impl Strategy<Value = Evidence> {
 pub fn policy() -> impl Strategy<Value = Policy> {
     let learn = prop_oneof![4 => Just(Learn::Auto), 1 => Just(Learn::MovesOnly)];
     let ends = prop_oneof![Just(0), 1..400 * S];
-    let other = (learn, 0..6 * S, 0..2 * S, 2..7_u32, 1..200 * S, ends).prop_map(
+    let other = (learn, 0..6 * S, 0..2 * S, 2..7_u16, 1..200 * S, ends).prop_map(
         |(learn, data, announce, quarantine_moves, quarantine_window_ns, quarantine_ns)| Policy {
             learn,
             hold_down_data_ns: data,

@@ -65,7 +65,7 @@ pub struct Begin {
     /// Its key.
     pub key: BindingKey,
     /// The phase in which it was written, with its `left` unknown.
-    pub phase: u32,
+    pub phase: u8,
     /// How many frames had been numbered in its slot, in the phase's ring; read after that, or before with nothing numbered
     /// in between.
     pub queued: u64,
@@ -98,7 +98,7 @@ pub enum Write {
         /// Of this binding,
         key: BindingKey,
         /// which stays in its phase.
-        phase: u32,
+        phase: u8,
         /// How many.
         left: u64,
     },
@@ -113,7 +113,7 @@ pub trait Datapath {
     /// For each CPU how often its program has begun or ended: odd while it runs.
     fn runs(&self) -> Result<Vec<u64>, Self::Error>;
     /// How many frames have ever been numbered under a slot, in the ring of a phase.
-    fn queued(&self, slot: u32, phase: u32) -> Result<u64, Self::Error>;
+    fn queued(&self, slot: u32, phase: u8) -> Result<u64, Self::Error>;
 }
 
 /// The handovers under way. Those of moves come first, and those of newcomers, which may be as many
@@ -153,7 +153,7 @@ impl Handovers {
         self.round(begin.phase).open.insert(slot, handover);
     }
 
-    fn round(&mut self, phase: u32) -> &mut Round {
+    fn round(&mut self, phase: u8) -> &mut Round {
         match phase {
             PHASE_NEWCOMER => &mut self.newcomers,
             _ => &mut self.moves,
@@ -167,7 +167,7 @@ impl Handovers {
     }
 
     /// A frame that was numbered in the ring of a phase has left the agent.
-    pub fn left(&mut self, phase: u32, slot: u32, number: u64) {
+    pub fn left(&mut self, phase: u8, slot: u32, number: u64) {
         if let Some(handover) = self.round(phase).open.get_mut(&slot)
             && number > handover.begin.queued
         {

@@ -240,7 +240,7 @@ pub fn flow_traffic(slot: u32) -> Option<*mut FlowTraffic> {
 
 /// How many frames have queued up under a slot, in the ring of a phase.
 #[inline(always)]
-pub fn queued(slot: u32, phase: u32) -> Option<Shared> {
+pub fn queued(slot: u32, phase: u8) -> Option<Shared> {
     let at = QUEUED.get_ptr_mut(slot)?;
     // SAFETY: `at` points to an element of an array map, which only `miss` writes.
     unsafe {

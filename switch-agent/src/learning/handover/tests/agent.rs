@@ -116,7 +116,7 @@ impl Datapath for Stage {
             .collect()
     }
 
-    fn queued(&self, slot: u32, phase: u32) -> Result<u64, Killed> {
+    fn queued(&self, slot: u32, phase: u8) -> Result<u64, Killed> {
         self.others()?;
         let to = To::in_phase(phase);
         Ok(self.world.borrow().queued[slot as usize][to as usize])
@@ -187,7 +187,7 @@ pub struct Agent<'a> {
     handovers: Handovers,
     free: Vec<u32>,
     outbox: Vec<Frame>,
-    leaving: Vec<(u32, u32, u64)>,
+    leaving: Vec<(u8, u32, u64)>,
 }
 
 fn key(address: usize) -> BindingKey {
@@ -329,7 +329,7 @@ impl<'a> Agent<'a> {
         Ok(0)
     }
 
-    fn work_on(&mut self, stage: &Stage, phase: u32, record: &[u8]) -> Result<(), Killed> {
+    fn work_on(&mut self, stage: &Stage, phase: u8, record: &[u8]) -> Result<(), Killed> {
         let (header, frame) = read(record);
         let queued = header.queued();
         self.leaving

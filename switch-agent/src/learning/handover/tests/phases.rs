@@ -20,7 +20,7 @@ fn key() -> BindingKey {
     }
 }
 
-fn begin(phase: u32, queued: u64) -> Begin {
+fn begin(phase: u8, queued: u64) -> Begin {
     Begin {
         key: key(),
         phase,
@@ -47,7 +47,7 @@ impl Datapath for Told {
         Ok(self.runs.get().to_vec())
     }
 
-    fn queued(&self, slot: u32, _: u32) -> Result<u64, Infallible> {
+    fn queued(&self, slot: u32, _: u8) -> Result<u64, Infallible> {
         assert!(slot >= SLOT);
         Ok(self.queued.get())
     }
@@ -66,7 +66,7 @@ impl Begun {
         Self::in_phase(PHASE_HANDOVER)
     }
 
-    fn in_phase(phase: u32) -> Self {
+    fn in_phase(phase: u8) -> Self {
         let mut handovers = Handovers::default();
         handovers.begin(SLOT, begin(phase, BASE));
         Self {

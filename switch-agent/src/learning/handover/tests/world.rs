@@ -47,7 +47,7 @@ pub enum To {
 
 impl To {
     /// Where frames of bound addresses queue up.
-    pub fn in_phase(phase: u32) -> Self {
+    pub fn in_phase(phase: u8) -> Self {
         if phase == PHASE_NEWCOMER {
             Self::Newcomers
         } else {
@@ -161,7 +161,7 @@ impl World {
                 learn: Learn::Auto,
                 hold_down_data_ns: hold_down_ns,
                 hold_down_announce_ns: hold_down_ns,
-                quarantine_moves: u32::MAX,
+                quarantine_moves: u16::MAX,
                 quarantine_window_ns: u64::MAX,
                 quarantine_ns: 0,
                 pin_mac: false,
