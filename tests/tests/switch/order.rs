@@ -42,26 +42,6 @@ impl Bench {
         ensure!((received, forwarded, refused) == (sent, sent, 0), "{way:?}");
         self.vms.check(&self.client.finish()?)
     }
-
-    /// Waits until all frames have arrived, and then until one does without the agent.
-    fn settle(&mut self) -> Result<()> {
-        self.client.wait_for(self.vms.sent(), LATER)?;
-        let sender = self.vms.last().context("nothing was sent")?;
-        let mut misses = self.agent.stats()?.get("misses");
-        poll_until(SOON, "the datapath to forward by itself", || {
-            let mut step = || {
-                self.vms.send(Pace::Flood, 1, &[sender])?;
-                self.client.wait_for(self.vms.sent(), SOON)?;
-                let before = misses;
-                misses = self.agent.stats()?.get("misses");
-                anyhow::Ok(misses == before)
-            };
-            match step() {
-                Ok(settled) => settled.then_some(Ok(())),
-                Err(error) => Some(Err(error)),
-            }
-        })?
-    }
 }
 
 #[test]

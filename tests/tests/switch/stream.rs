@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 pub use lab::traffic::numbered::{Pace, SINK_IPV4, SINK_IPV6, SINK_MAC, Sender, Vms};
 use lab::{Agent, Capture, Lab, poll_until};
 
-use crate::{RUN, SOON, run};
+use crate::{LATER, RUN, SOON, run};
 
 /// The figure with the switch, and raw frames instead of hosts at both its ends.
 pub struct Bench {
@@ -36,6 +36,26 @@ impl Bench {
         self.vms.send(Pace::Flood, 1, &[(address, vlan)])?;
         let way = || format!("a frame of {address} from VLAN {vlan}");
         self.client.wait_for(before + 1, SOON).with_context(way)
+    }
+
+    /// Waits until all frames have arrived, and then until one does without the agent.
+    pub fn settle(&mut self) -> Result<()> {
+        self.client.wait_for(self.vms.sent(), LATER)?;
+        let sender = self.vms.last().context("nothing was sent")?;
+        let mut misses = self.agent.stats()?.get("misses");
+        poll_until(SOON, "the datapath to forward by itself", || {
+            let mut step = || {
+                self.vms.send(Pace::Flood, 1, &[sender])?;
+                self.client.wait_for(self.vms.sent(), SOON)?;
+                let before = misses;
+                misses = self.agent.stats()?.get("misses");
+                anyhow::Ok(misses == before)
+            };
+            match step() {
+                Ok(settled) => settled.then_some(Ok(())),
+                Err(error) => Some(Err(error)),
+            }
+        })?
     }
 
     /// Where the switch believes an address to be.
