@@ -10,9 +10,7 @@ use crate::{
     api::{AnyStats, Explanation, Flow, Order},
     config::Config,
     control::{Backend, Journal},
-    datapath::{
-        DatapathError, Names, Pins, PortEntry, Programs, SWITCH, Tables, Topology, open_misses,
-    },
+    datapath::{DatapathError, Names, Pins, PortEntry, Programs, Rings, SWITCH, Tables, Topology},
     instance::{self, InstanceError, check_host, check_ports},
     learning::{self, Handle, LearnError, Record, Trust},
     learning_key::{Key, KeyError},
@@ -184,9 +182,9 @@ impl Switch {
         let topology = Topology::apply(config, &attached, pins, &mut tables)?;
         let ports = topology.ports.clone();
         let record = Arc::<Record>::default();
-        let misses = open_misses(pins)?;
+        let rings = Rings::open(pins)?;
         let (learner, thread) =
-            learning::start(config, trust, topology, tables, misses, Arc::clone(&record))?;
+            learning::start(config, trust, topology, tables, rings, Arc::clone(&record))?;
         Ok((changes, ports, learner, thread, record))
     }
 

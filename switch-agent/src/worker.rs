@@ -1,6 +1,7 @@
-//! A thread that owns what it works on, reads a ring, and is told things by letters.
+//! A thread that owns what it works on, reads rings, and is told things by letters.
 
 use std::{
+    array::from_fn,
     io,
     os::fd::AsFd,
     panic::resume_unwind,
@@ -92,27 +93,29 @@ impl<L> Handle<L> {
 }
 
 impl<L> Inbox<L> {
-    /// Waits for the ring, for a letter or for the end of the time. Whether the ring has anything in
-    /// it, finished or not.
+    /// Waits for one of the rings, for a letter or for the end of the time. Whether each ring has
+    /// anything in it, finished or not.
     ///
     /// # Errors
     /// What the kernel has against it.
-    pub fn wait(&self, ring: &RingBuf<MapData>, timeout: PollTimeout) -> nix::Result<bool> {
-        let mut fds = [
-            PollFd::new(ring.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
-        ];
+    pub fn wait<const N: usize>(
+        &self,
+        rings: [&RingBuf<MapData>; N],
+        timeout: PollTimeout,
+    ) -> nix::Result<[bool; N]> {
+        let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut fds = vec![readable(self.wake.as_fd())];
+        fds.extend(rings.map(|ring| readable(ring.as_fd())));
         match poll(&mut fds, timeout) {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(error) => return Err(error),
         }
-        let ready = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
-        let readable = ready(&fds[0]);
-        if ready(&fds[1]) {
+        let ready = |place: usize| fds[place].any().unwrap_or(false);
+        if ready(0) {
             // Its count does not matter, and an empty one is no failure.
             let _ = self.wake.read();
         }
-        Ok(readable)
+        Ok(from_fn(|ring| ready(ring + 1)))
     }
 
     /// The next letter, if there is one.

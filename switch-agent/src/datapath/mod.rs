@@ -18,7 +18,7 @@ use aya::{
 };
 pub use load::{Attached, GATEWAY, Object, Programs, SWITCH};
 pub use pins::Pins;
-pub use tables::{Tables, open_misses};
+pub use tables::{Rings, Tables};
 pub(crate) use tables::{check_layout, open};
 pub use tally::Tally;
 use thiserror::Error;

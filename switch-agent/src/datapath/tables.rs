@@ -3,7 +3,8 @@
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use switch_ebpf::abi::{
     self, Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded,
-    Gateway, LAYOUT_VERSION, Label, Leg, Limited, Meta, Network, Port, SourceKey, Traffic, names,
+    Gateway, LAYOUT_VERSION, Label, Leg, Limited, Meta, Network, Port, Queued, SourceKey, Traffic,
+    names,
 };
 
 use super::{
@@ -24,7 +25,7 @@ pub struct Tables {
     pub(super) meta: Array<MapData, Meta>,
     bindings: HashMap<MapData, BindingKey, Binding>,
     flow_traffic: PerCpuArray<MapData, FlowTraffic>,
-    queued: Array<MapData, u64>,
+    queued: Array<MapData, Queued>,
     pub(super) allowed: Allowed,
     refused: HashMap<MapData, SourceKey, u64>,
     limited: PerCpuArray<MapData, u64>,
@@ -122,7 +123,7 @@ impl Tables {
     }
 
     /// How many frames have ever queued up under a slot.
-    pub fn queued(&self, slot: u32) -> Result<u64, MapError> {
+    pub fn queued(&self, slot: u32) -> Result<Queued, MapError> {
         self.queued.get(&slot, 0)
     }
 
@@ -227,9 +228,25 @@ pub(super) fn found<V>(result: Result<V, MapError>) -> Result<Option<V>, MapErro
     }
 }
 
-/// The miss ring of an instance. One reader at a time: it moves the ring's read position.
-pub fn open_misses(pins: &Pins) -> Result<RingBuf<MapData>, DatapathError> {
-    Ok(open!(pins, names::MISSES, RingBuf))
+/// The rings from a switch's datapath to its agent.
+pub struct Rings {
+    /// [`names::MISSES`].
+    pub misses: RingBuf<MapData>,
+    /// [`names::NEWCOMERS`].
+    pub newcomers: RingBuf<MapData>,
+}
+
+impl Rings {
+    /// Opens those of an instance. One reader at a time: it moves the rings' read positions.
+    ///
+    /// # Errors
+    /// They are not pinned.
+    pub fn open(pins: &Pins) -> Result<Self, DatapathError> {
+        Ok(Self {
+            misses: open!(pins, names::MISSES, RingBuf),
+            newcomers: open!(pins, names::NEWCOMERS, RingBuf),
+        })
+    }
 }
 
 /// Refuses pins of another layout, before anything else of them is touched.

@@ -77,8 +77,8 @@ impl Announcer {
         };
         loop {
             let timeout = self.timeout(now()?);
-            let waited = inbox.wait(&self.notices, timeout);
-            let readable = waited.map_err(|source| GatewayError::System {
+            let waited = inbox.wait([&self.notices], timeout);
+            let [readable] = waited.map_err(|source| GatewayError::System {
                 what: "wait for notices",
                 source,
             })?;

@@ -132,7 +132,7 @@ impl Learner {
                     mac: old_mac,
                     ..rule::moved_by_operator(binding, question.old_site, now_ns)
                 };
-                self.flows.relocate(key, back)?;
+                self.flows.relocate(key, back, now_ns)?;
                 self.pardon(key)?;
                 Some(EventKind::Moved)
             }

@@ -110,11 +110,19 @@ impl Learner {
         let binding = self.flows.get(&key)?;
         let judged = self.claim_of_rule(site, &key, claim.evidence, mac);
         let policy = self.policy;
-        let verdict = self.judge(binding.as_ref(), &judged, now_ns);
+        let verdict = match (self.judge(binding.as_ref(), &judged, now_ns), &binding) {
+            // A newcomer's frame may have been overtaken by a learning packet, or by an operator.
+            (Verdict::Move | Verdict::Quarantine, Some(binding))
+                if claim.time_ns < self.flows.evidence_ns(binding) =>
+            {
+                Verdict::Late
+            }
+            (verdict, _) => verdict,
+        };
         match (verdict, binding) {
             (Verdict::Create, _) => {
                 let made = |slot| rule::created(site, slot, now_ns, mac);
-                let Some(binding) = self.flows.create(&key, made)? else {
+                let Some(binding) = self.flows.create(&key, claim.time_ns, made)? else {
                     return self.refuse(claim, Refusal::TableFull);
                 };
                 self.tell_learned(EventKind::Created, claim, None, None)?;
@@ -123,7 +131,7 @@ impl Learner {
             (Verdict::Move, Some(before)) => {
                 let after = rule::moved(&before, &judged, &policy, now_ns);
                 let last_ns = self.flows.last_seen_ns(before.slot)?;
-                self.flows.relocate(&key, after)?;
+                self.flows.relocate(&key, after, claim.time_ns)?;
                 let gap_ns = last_ns.map(|last_ns| claim.time_ns.saturating_sub(last_ns));
                 self.tell_learned(EventKind::Moved, claim, Some(before.site), gap_ns)?;
                 self.question(claim, before.site, before.mac)?;

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use aya::maps::MapError;
 use switch_ebpf::abi::{
-    Binding, BindingKey, FlowTraffic, LEFT_UNKNOWN, MissHeader, PHASE_HANDOVER, PHASE_SETTLED,
-    agent,
+    Binding, BindingKey, FlowTraffic, LEFT_UNKNOWN, MissHeader, PHASE_HANDOVER, PHASE_NEWCOMER,
+    PHASE_SETTLED, agent,
 };
 
 use super::{
-    handover::{Datapath, Handovers, Write},
+    handover::{Begin, Datapath, Handovers, ReadTo, Write},
     slots::{Owner, Slots},
 };
 use crate::datapath::Tables;
@@ -33,8 +33,8 @@ impl Datapath for Tables {
         Self::runs(self)
     }
 
-    fn queued(&self, slot: u32) -> Result<u64, MapError> {
-        Self::queued(self, slot)
+    fn queued(&self, slot: u32, phase: u32) -> Result<u64, MapError> {
+        Ok(Self::queued(self, slot)?.in_phase(phase))
     }
 }
 
@@ -68,10 +68,11 @@ impl FlowTable {
     }
 
     /// Writes the binding that `made` makes of its slot, whose frames are on their way through the
-    /// agent. Nothing where the table is full.
+    /// agent, on evidence of this time. Nothing where the table is full.
     pub fn create(
         &mut self,
         key: &BindingKey,
+        evidence_ns: u64,
         made: impl FnOnce(u32) -> Binding,
     ) -> Result<Option<Binding>, MapError> {
         let (key, mac) = (*key, [0; 6]);
@@ -81,15 +82,24 @@ impl FlowTable {
         let binding = made(slot);
         self.tables.reset_slot(slot)?;
         self.tables.add_agent(agent::CREATED, 1)?;
-        self.hand_over(&key, binding)?;
+        let newcomer = Binding {
+            phase: PHASE_NEWCOMER,
+            ..binding
+        };
+        self.hand_over(&key, newcomer, evidence_ns)?;
         self.came(binding.site);
         Ok(Some(binding))
     }
 
-    /// Writes a binding that has moved.
-    pub fn relocate(&mut self, key: &BindingKey, binding: Binding) -> Result<(), MapError> {
+    /// Writes a binding that has moved, on evidence of this time.
+    pub fn relocate(
+        &mut self,
+        key: &BindingKey,
+        binding: Binding,
+        evidence_ns: u64,
+    ) -> Result<(), MapError> {
         self.tables.add_agent(agent::MOVES, 1)?;
-        self.hand_over(key, binding)?;
+        self.hand_over(key, binding, evidence_ns)?;
         self.went(binding.previous_site);
         self.came(binding.site);
         Ok(())
@@ -121,18 +131,34 @@ impl FlowTable {
         self.tables.set_binding(key, &Binding { left, ..*binding })
     }
 
-    /// Has the frames of a binding take the way through the agent until that is empty.
-    pub fn hand_over(&mut self, key: &BindingKey, binding: Binding) -> Result<(), MapError> {
+    /// Has the frames of a binding take the way through the agent until that is empty. As long as
+    /// one is a newcomer it stays that, for its frames are where theirs are.
+    pub fn hand_over(
+        &mut self,
+        key: &BindingKey,
+        binding: Binding,
+        evidence_ns: u64,
+    ) -> Result<(), MapError> {
+        let phase = match binding.phase {
+            PHASE_NEWCOMER => PHASE_NEWCOMER,
+            _ => PHASE_HANDOVER,
+        };
         let held = Binding {
-            phase: PHASE_HANDOVER,
+            phase,
             left: LEFT_UNKNOWN,
             ..binding
         };
         self.tables.set_binding(key, &held)?;
         let (owner, mac) = (*key, binding.mac);
         self.slots.set(binding.slot, Owner { key: owner, mac });
-        let queued = self.tables.queued(binding.slot)?;
-        self.handovers.begin(binding.slot, *key, queued);
+        let queued = self.tables.queued(binding.slot)?.in_phase(phase);
+        let begin = Begin {
+            key: *key,
+            phase,
+            queued,
+            evidence_ns,
+        };
+        self.handovers.begin(binding.slot, begin);
         Ok(())
     }
 
@@ -165,9 +191,17 @@ impl FlowTable {
         self.counts.get(&site).copied().unwrap_or(0)
     }
 
-    /// A frame that was numbered in a handover has left the agent.
-    pub fn left(&mut self, slot: u32, number: u64) {
-        self.handovers.left(slot, number);
+    /// A frame that was numbered in the ring of a phase has left the agent.
+    pub fn left(&mut self, phase: u32, slot: u32, number: u64) {
+        self.handovers.left(phase, slot, number);
+    }
+
+    /// When the evidence came in that a binding stands on, as far as that is known, or later. What
+    /// came in before may be read after it, for there are two rings.
+    pub fn evidence_ns(&self, binding: &Binding) -> u64 {
+        self.handovers
+            .evidence_ns(binding.slot)
+            .unwrap_or(binding.created_at_ns.max(binding.moved_at_ns))
     }
 
     /// Whether any binding is in a handover.
@@ -176,11 +210,11 @@ impl FlowTable {
     }
 
     /// Takes the handovers as far as they can go: see [`Handovers::advance`]. Whether any went on.
-    pub fn advance(&mut self, now_ns: u64, read_to_ns: u64) -> Result<bool, MapError> {
-        let writes = self.handovers.advance(&self.tables, now_ns, read_to_ns)?;
+    pub fn advance(&mut self, now_ns: u64, read_to: ReadTo) -> Result<bool, MapError> {
+        let writes = self.handovers.advance(&self.tables, now_ns, read_to)?;
         for write in &writes {
             let (key, phase, left) = match *write {
-                Write::Publish(key, left) => (key, PHASE_HANDOVER, left),
+                Write::Publish { key, phase, left } => (key, phase, left),
                 Write::Settle(key) => (key, PHASE_SETTLED, 0),
             };
             if let Some(binding) = self.tables.binding(&key)? {

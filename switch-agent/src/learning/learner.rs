@@ -1,13 +1,12 @@
-//! The learner's loop: reads the ring, sends what the agent gives back, takes orders.
+//! The learner's loop: reads the rings, sends what the agent gives back, takes orders.
 
 use std::sync::Arc;
 
-use aya::maps::{MapData, RingBuf};
 use nix::poll::PollTimeout;
 use switch_ebpf::{
     abi::{
         KIND_ANSWER, KIND_FLOOD, KIND_HELD, KIND_LEARNING, KIND_MOVED, KIND_QUEUED,
-        KIND_QUEUED_LATE, KIND_RARP, MissHeader,
+        KIND_QUEUED_LATE, KIND_RARP, MissHeader, PHASE_HANDOVER, PHASE_NEWCOMER,
     },
     frame::Frame,
     rule::Policy,
@@ -15,20 +14,23 @@ use switch_ebpf::{
 
 use super::{
     LearnError, Mail, Record, Trust, confirm::Questions, flow_table::FlowTable, heard::Heard,
-    idle::Idle, outbox::Outbox, policy, quarantine::Quarantines, refusals::Refusals,
+    idle::Idle, inflow::Inflow, outbox::Outbox, policy, quarantine::Quarantines,
+    refusals::Refusals,
 };
 use crate::{
     api::{Event, EventKind, Evidence},
     config::{Config, Confirm, MoveTogether, OnConflict},
-    datapath::{Tables, Topology},
+    datapath::{Rings, Tables, Topology},
     types::NetworkName,
     worker::{self, Inbox},
 };
 
 /// How often the agent says that it lives. The datapath waits four times as long.
 const HEARTBEAT_NS: u64 = 250_000_000;
-/// Records read before something else gets its turn.
-const TURN: usize = 256;
+/// Misses read before something else gets its turn.
+const MISSES_A_TURN: usize = 256;
+/// Newcomers, of whom each may have to be bound.
+const NEWCOMERS_A_TURN: usize = 32;
 /// Turns without anything to do, while a handover is under way, before the loop may sleep.
 const EAGER_TURNS: u32 = 64;
 
@@ -51,9 +53,9 @@ pub struct Learner {
     pub(super) move_together: MoveTogether,
     pub(super) pass_learning_packets: bool,
     record: Arc<Record>,
-    misses: RingBuf<MapData>,
-    /// Numbered frames in the outbox: slot and number.
-    leaving: Vec<(u32, u64)>,
+    inflow: Inflow,
+    /// Numbered frames that were read, sent or not: phase of the ring, slot and number.
+    leaving: Vec<(u32, u32, u64)>,
 }
 
 impl Learner {
@@ -63,7 +65,7 @@ impl Learner {
         trust: Trust,
         topology: Topology,
         tables: Tables,
-        misses: RingBuf<MapData>,
+        rings: Rings,
         record: Arc<Record>,
     ) -> Result<Self, LearnError> {
         let (flows, bindings) = FlowTable::open(tables, now_ns()?)?;
@@ -85,7 +87,7 @@ impl Learner {
             topology,
             flows,
             record,
-            misses,
+            inflow: rings.into(),
             leaving: Vec::new(),
         };
         learner.beat()?;
@@ -98,19 +100,18 @@ impl Learner {
         Ok(learner)
     }
 
-    /// Works until it is stopped. What was read of the ring has left by then.
+    /// Works until it is stopped and finds nothing in the rings. What was read of them has left by then.
     pub(super) fn run(&mut self, inbox: &Inbox<Mail>) -> Result<(), LearnError> {
         let mut next_beat_ns = 0;
         let mut idle_turns = 0;
         loop {
-            let before_ns = now_ns()?;
             let eager = self.flows.is_handing_over();
             let timeout = match (eager, idle_turns < EAGER_TURNS) {
                 (true, true) => PollTimeout::ZERO,
                 (true, false) => PollTimeout::from(1_u8),
                 (false, _) => PollTimeout::from(100_u8),
             };
-            let waited = inbox.wait(&self.misses, timeout);
+            let waited = self.inflow.wait(inbox, timeout);
             let readable = waited.map_err(|source| LearnError::System {
                 what: "wait for misses",
                 source,
@@ -122,11 +123,12 @@ impl Learner {
                 self.beat()?;
                 next_beat_ns = woken_ns + HEARTBEAT_NS;
             }
-            // The kernel calls the ring readable as soon as a record has its place in it.
-            let read_to_ns = if readable { self.read()? } else { before_ns };
-            self.ask(before_ns);
+            if readable {
+                self.read()?;
+            }
+            self.ask(woken_ns);
             self.flush()?;
-            let went_on = self.flows.advance(now_ns()?, read_to_ns)?;
+            let went_on = self.flows.advance(now_ns()?, self.inflow.read_to())?;
             idle_turns = if readable || went_on {
                 0
             } else {
@@ -135,8 +137,8 @@ impl Learner {
             while let Some(mail) = inbox.letter() {
                 self.answer(mail);
             }
-            self.forget_idle(before_ns)?;
-            self.end_quarantines(before_ns)?;
+            self.forget_idle(woken_ns)?;
+            self.end_quarantines(woken_ns)?;
             if inbox.is_stopped() && !readable {
                 return Ok(());
             }
@@ -158,25 +160,43 @@ impl Learner {
         Ok(self.flows.tables.set_heartbeat(now_ns()?)?)
     }
 
-    /// Reads records, to the end of the ring or of its turn. Returns the time up to which the ring
-    /// has been read.
-    fn read(&mut self) -> Result<u64, LearnError> {
-        let mut read_to_ns = 0;
-        // Copied out, so that the ring has room again before the frame is worked on.
+    /// Reads records, each ring to its end or to that of its turn.
+    fn read(&mut self) -> Result<(), LearnError> {
         let mut record = Vec::new();
-        for _ in 0..TURN {
-            let Some(item) = self.misses.next() else {
+        let mut misses_left = self.read_misses(MISSES_A_TURN, &mut record)?;
+        // Before the newcomers, which can wait.
+        self.flush()?;
+        for _ in 0..NEWCOMERS_A_TURN {
+            misses_left = self.read_misses(misses_left, &mut record)?;
+            if !self.inflow.next_newcomer(&mut record) {
                 break;
-            };
-            record.clear();
-            record.extend_from_slice(&item);
-            drop(item);
-            if let Some((header, frame)) = MissHeader::split(&record) {
-                read_to_ns = read_to_ns.max(header.time_ns);
-                self.handle(&header, frame)?;
             }
+            self.work_on(PHASE_NEWCOMER, &record)?;
         }
-        Ok(read_to_ns)
+        Ok(())
+    }
+
+    /// Reads so many misses at most, and says how many more that would have been.
+    fn read_misses(&mut self, most: usize, record: &mut Vec<u8>) -> Result<usize, LearnError> {
+        for read in 0..most {
+            if !self.inflow.next_miss(record) {
+                return Ok(most - read);
+            }
+            self.work_on(PHASE_HANDOVER, record)?;
+        }
+        Ok(0)
+    }
+
+    /// Works on a record of the ring of a phase.
+    fn work_on(&mut self, phase: u32, record: &[u8]) -> Result<(), LearnError> {
+        let Some((header, frame)) = MissHeader::split(record) else {
+            return Ok(());
+        };
+        // Whatever becomes of it: after the next flush it is not on its way any more.
+        let queued = header.queued();
+        self.leaving
+            .extend(queued.map(|(slot, number)| (phase, slot, number)));
+        self.handle(&header, frame)
     }
 
     fn handle(&mut self, header: &MissHeader, bytes: &[u8]) -> Result<(), LearnError> {
@@ -189,7 +209,6 @@ impl Learner {
                 // Late frames are counted for no binding, whichever way they leave.
                 let slot = (header.kind == KIND_QUEUED).then_some(header.slot);
                 self.deliver(header, bytes, &frame, slot);
-                self.leaving.push((header.slot, header.number));
                 Ok(())
             }
             KIND_FLOOD => {
@@ -226,8 +245,8 @@ impl Learner {
         for error in self.outbox.flush(&mut self.flows.tables)? {
             tracing::warn!(%error, "frames were lost");
         }
-        for (slot, number) in self.leaving.drain(..) {
-            self.flows.left(slot, number);
+        for (phase, slot, number) in self.leaving.drain(..) {
+            self.flows.left(phase, slot, number);
         }
         Ok(())
     }

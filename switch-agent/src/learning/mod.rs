@@ -14,6 +14,7 @@ mod gateways;
 mod handover;
 mod heard;
 mod idle;
+mod inflow;
 mod learner;
 mod operator;
 mod outbox;
@@ -25,7 +26,7 @@ mod taken_over;
 
 use std::{sync::Arc, thread};
 
-use aya::maps::{MapData, MapError, RingBuf};
+use aya::maps::MapError;
 pub use gateways::Trust;
 pub use record::Record;
 use switch_ebpf::rule::{Learn, Policy};
@@ -35,7 +36,7 @@ use tokio::sync::oneshot;
 use crate::{
     api::{Explanation, Order},
     config::{self, Config, nanoseconds},
-    datapath::{Tables, Topology},
+    datapath::{Rings, Tables, Topology},
     net::packet::SendError,
     types::VmAddress,
     worker,
@@ -116,14 +117,14 @@ pub fn start(
     trust: Trust,
     topology: Topology,
     tables: Tables,
-    misses: RingBuf<MapData>,
+    rings: Rings,
     record: Arc<Record>,
 ) -> Result<(Handle, thread::JoinHandle<Result<(), LearnError>>), LearnError> {
     let (handle, inbox) = worker::worker().map_err(|source| LearnError::System {
         what: "make an eventfd",
         source,
     })?;
-    let mut learner = learner::Learner::new(config, trust, topology, tables, misses, record)?;
+    let mut learner = learner::Learner::new(config, trust, topology, tables, rings, record)?;
     let thread = thread::Builder::new()
         .name("learner".to_owned())
         .spawn(move || learner.run(&inbox))

@@ -74,7 +74,8 @@ impl Learner {
             self.quarantines.add(binding, self.policy.quarantine_ns);
         }
         if binding.phase != PHASE_SETTLED {
-            self.flows.hand_over(key, *binding)?;
+            let known_ns = self.flows.evidence_ns(binding);
+            self.flows.hand_over(key, *binding, known_ns)?;
         }
         Ok(())
     }
@@ -97,8 +98,9 @@ impl Learner {
         match self.flows.get(&key)? {
             Some(binding) if binding.site == site => self.flows.replace(&key, &pinned(binding))?,
             Some(binding) => {
-                let moved = rule::moved_by_operator(&binding, site, now_ns()?);
-                self.flows.relocate(&key, pinned(moved))?;
+                let now_ns = now_ns()?;
+                let moved = rule::moved_by_operator(&binding, site, now_ns);
+                self.flows.relocate(&key, pinned(moved), now_ns)?;
                 self.note(
                     EventKind::Moved,
                     &key,
@@ -109,7 +111,7 @@ impl Learner {
             None => {
                 let now_ns = now_ns()?;
                 let made = |slot| pinned(rule::created(site, slot, now_ns, [0; 6]));
-                if self.flows.create(&key, made)?.is_none() {
+                if self.flows.create(&key, now_ns, made)?.is_none() {
                     tracing::warn!(%address, "the flow table is full: the static address is not bound");
                     return Ok(());
                 }
@@ -186,7 +188,7 @@ impl Learner {
             state,
             ..rule::created(site, slot, now_ns, [0; 6])
         };
-        if self.flows.create(&key, made)?.is_none() {
+        if self.flows.create(&key, now_ns, made)?.is_none() {
             let max = self.flows.slots();
             return Err(No::Refused(format!(
                 "the flow table is full ({max} bindings); `unbind` some, or start with a larger \
@@ -203,8 +205,9 @@ impl Learner {
         if binding.site == site {
             return Ok(());
         }
-        let moved = rule::moved_by_operator(&binding, site, now_ns()?);
-        self.flows.relocate(&key, moved)?;
+        let now_ns = now_ns()?;
+        let moved = rule::moved_by_operator(&binding, site, now_ns);
+        self.flows.relocate(&key, moved, now_ns)?;
         self.note(
             EventKind::Moved,
             &key,

@@ -1,4 +1,4 @@
-//! The records of the miss ring: a header, then the whole frame.
+//! The records of the two rings: a header, then the whole frame.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -31,7 +31,9 @@ pub const KIND_ANSWER: u32 = 9;
 pub struct MissHeader {
     /// When, `CLOCK_MONOTONIC` in nanoseconds, taken before the record's place in the ring.
     pub time_ns: u64,
-    /// For [`KIND_QUEUED`] and [`KIND_QUEUED_LATE`]: the frame's number in its slot's queue, from 1.
+    /// For [`KIND_QUEUED`] and [`KIND_QUEUED_LATE`]: the frame's number in its slot's queue
+    /// in this ring, from 1.
+    /// For [`KIND_UNDECIDED`]: the same where it had to queue up, 0 where not.
     /// For [`KIND_MOVED`] and [`KIND_HELD`]: the site that the address was bound to.
     pub number: u64,
     /// One of the `KIND_` constants.
@@ -40,7 +42,7 @@ pub struct MissHeader {
     pub network: u32,
     /// The site it came from, [`NO_SITE`](super::NO_SITE) for the client.
     pub site: u32,
-    /// For all four: the binding's slot.
+    /// For all five: the binding's slot, if there is a number.
     pub slot: u32,
     /// The frame's length in bytes. The record may be longer.
     pub length: u32,
@@ -51,6 +53,16 @@ pub struct MissHeader {
 impl MissHeader {
     /// Bytes of the header in a record.
     pub const LEN: usize = size_of::<Self>();
+
+    /// Slot and number of a frame that queued up behind others of its address.
+    pub const fn queued(&self) -> Option<(u32, u64)> {
+        match self.kind {
+            KIND_QUEUED | KIND_QUEUED_LATE | KIND_UNDECIDED if self.number != 0 => {
+                Some((self.slot, self.number))
+            }
+            _ => None,
+        }
+    }
 
     /// Splits a record into header and frame; nothing where the record contradicts itself.
     pub fn split(record: &[u8]) -> Option<(Self, &[u8])> {

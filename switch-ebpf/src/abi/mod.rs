@@ -1,4 +1,4 @@
-//! The maps' keys and values, their names and sizes, and the records of the miss ring.
+//! The maps' keys and values, their names and sizes, and the records of the rings.
 //!
 //! Every struct is made of plain integers and bytes without padding (the `zerocopy` derives prove
 //! it at compile time), and any change of their meaning raises [`LAYOUT_VERSION`].
@@ -20,7 +20,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use crate::{frame::Address, replay::Window};
 
 /// The version of everything in this module. An agent refuses pinned maps of another one.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 
 /// The most ports of one switch. A port's index is given by the agent and has nothing to do with
 /// its ifindex.
@@ -38,8 +38,8 @@ pub const MAX_ALLOWED: u32 = 65_536;
 pub const MAX_SOURCES: u32 = 65_536;
 /// The most kinds of things that a datapath counts.
 pub const MAX_COUNTERS: u32 = 32;
-/// Bytes of the miss ring.
-pub const MISS_RING: u32 = 1 << 25;
+/// Bytes of each of the two rings, [`names::MISSES`] and [`names::NEWCOMERS`].
+pub const RING: u32 = 1 << 25;
 /// How many bindings a flow table holds unless it is told otherwise.
 pub const DEFAULT_MAX_FLOWS: u32 = 65_536;
 
@@ -148,8 +148,12 @@ pub const STATE_QUARANTINED: u32 = 2;
 
 /// [`Binding::phase`]: the datapath forwards the address's frames by itself.
 pub const PHASE_SETTLED: u32 = 0;
-/// [`Binding::phase`]: the address's frames queue up behind those that the agent has.
+/// [`Binding::phase`]: the address's frames queue up behind those that the agent has, in the ring
+/// [`names::MISSES`].
 pub const PHASE_HANDOVER: u32 = 1;
+/// [`Binding::phase`]: the same in the ring [`names::NEWCOMERS`], where the frames are that came in
+/// before the address was bound. What would speak for a move queues up there, too.
+pub const PHASE_NEWCOMER: u32 = 2;
 
 /// [`Binding::left`]: frames are on their way that nobody has counted, so all others must queue up.
 pub const LEFT_UNKNOWN: u64 = u64::MAX;
@@ -298,9 +302,10 @@ shared! {
         pub previous_site: u32,
         /// [`STATE_LEARNED`], [`STATE_STATIC`] or [`STATE_QUARANTINED`].
         pub state: u32,
-        /// [`PHASE_SETTLED`] or [`PHASE_HANDOVER`].
+        /// [`PHASE_SETTLED`], [`PHASE_HANDOVER`] or [`PHASE_NEWCOMER`].
         pub phase: u32,
-        /// In a handover: how many frames of the slot's queue have left the agent, or
+        /// Unless it is settled: how many frames of the slot's queue in the phase's ring have left
+        /// the agent, or
         /// [`LEFT_UNKNOWN`]. While the datapath moves it: [`LEFT_CLAIMED`] and more.
         pub left: u64,
         /// The place of its counters.
@@ -317,6 +322,15 @@ shared! {
         pub mac: [u8; 6],
         /// The site it was at before `previous_site`, plus 1; 0 for none.
         pub earlier_site: u16,
+    }
+
+    /// How many frames have ever queued up under a slot. Counted by the datapath, in each ring for
+    /// itself: what a program that has begun long ago puts into one stands in no queue of the other.
+    pub struct Queued {
+        /// In [`names::MISSES`].
+        pub misses: u64,
+        /// In [`names::NEWCOMERS`].
+        pub newcomers: u64,
     }
 
     /// A gateway that signs its learning packets. Written by the agent.
@@ -380,6 +394,17 @@ impl Leg {
             None
         } else {
             Some((self.tpid, self.vid))
+        }
+    }
+}
+
+impl Queued {
+    /// How many in the ring of a phase.
+    pub const fn in_phase(&self, phase: u32) -> u64 {
+        if phase == PHASE_NEWCOMER {
+            self.newcomers
+        } else {
+            self.misses
         }
     }
 }

@@ -34,7 +34,7 @@ pub const GATEWAYS: &str = "GATEWAYS";
 pub const BINDINGS: &str = "BINDINGS";
 /// Slot → [`FlowTraffic`](super::FlowTraffic), per CPU.
 pub const FLOW_TRAFFIC: &str = "FLOW_TRAFFIC";
-/// Slot → how many frames have queued up for the agent (`u64`).
+/// Slot → [`Queued`](super::Queued).
 pub const QUEUED: &str = "QUEUED";
 /// [`traffic`](super::traffic) index → [`Traffic`](super::Traffic), per CPU.
 pub const TRAFFIC: &str = "TRAFFIC";
@@ -47,8 +47,11 @@ pub const REDIRECTS: &str = "REDIRECTS";
 pub const DROPS: &str = "DROPS";
 /// [`Counter`](super::Counter) → frames, per CPU.
 pub const COUNTERS: &str = "COUNTERS";
-/// The miss ring.
+/// The ring of all that concerns bound addresses, and of announcements: what a move waits behind.
 pub const MISSES: &str = "MISSES";
+/// The ring of frames from addresses that are not bound, or that were not when their handover began,
+/// and of those for every site.
+pub const NEWCOMERS: &str = "NEWCOMERS";
 /// [`Meta`](super::Meta), one.
 pub const META: &str = "META";
 /// The time at which the agent last said that it lives (`u64`, `CLOCK_MONOTONIC` ns), one.
@@ -66,7 +69,7 @@ pub const NETWORK_NAMES: &str = "NETWORK_NAMES";
 /// Port index → [`Label`](super::Label).
 pub const PORT_NAMES: &str = "PORT_NAMES";
 /// Every map that is pinned.
-pub const PINNED: [&str; 32] = [
+pub const PINNED: [&str; 33] = [
     PORTS,
     EGRESS,
     ATTACHMENTS,
@@ -91,6 +94,7 @@ pub const PINNED: [&str; 32] = [
     DROPS,
     COUNTERS,
     MISSES,
+    NEWCOMERS,
     META,
     HEARTBEAT,
     AGENT,

@@ -8,7 +8,7 @@ use switch_ebpf::{
     xdp::within,
 };
 
-use crate::{Ingress, count, maps, miss};
+use crate::{Ingress, count, maps};
 
 /// For whom a frame is let through.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,9 +38,6 @@ pub fn newcomer(ingress: &Ingress<'_>, address: Address) -> Result<(), Drop> {
     }
     if !within(maps::newcomer_due(site), NEWCOMER_LIMIT) {
         return Err(limited(site, Limited::MissRate, Drop::MissRate));
-    }
-    if !miss::has_room() {
-        return Err(miss::lost(ingress));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::XdpContext};
 use switch_ebpf::{
     abi::{
         Binding, BindingKey, Counter, Drop, KIND_LEARNING, KIND_QUEUED, KIND_QUEUED_LATE,
-        KIND_RARP, Leg, MODE_NATIVE, Network, PHASE_SETTLED,
+        KIND_RARP, Leg, MODE_NATIVE, Network,
     },
     frame::{Evidence, Origin, Retag},
     learning_packet, rule,
@@ -44,7 +44,7 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
     };
     let Some(binding) = maps::binding(&key) else {
         admit::newcomer(ingress, address)?;
-        return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
+        return miss::newcomer(ctx, ingress).map(|()| Verdict::Taken);
     };
     let mut kind = KIND_QUEUED;
     if binding.site != attachment.site {
@@ -53,17 +53,15 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
         } else {
             let admitted = admit::known(ingress, address)?;
             if admitted == Admitted::Sample || !learn::is_ours(network, binding, evidence) {
-                return miss::to_agent(ctx, ingress).map(|()| Verdict::Taken);
+                return miss::claim(ctx, ingress, binding).map(|()| Verdict::Taken);
             }
             learn::decide(ctx, ingress, network, &key, binding)?;
         }
     }
     // A straggler too: others from its site may be on their way from before the move.
-    if binding.phase != PHASE_SETTLED
-        && let Some(queued) = maps::queued(binding.slot)
-        && binding.left != queued.load()
-    {
-        match miss::behind_others(ctx, ingress, kind, binding.slot, queued) {
+    let queued = miss::queue_of(binding);
+    if !queued.is_none() {
+        match miss::behind_others(ctx, ingress, kind, binding, queued) {
             Queued::Taken => {
                 if kind == KIND_QUEUED_LATE {
                     count::counter(Counter::Late);

@@ -12,7 +12,8 @@ use switch_ebpf::{
     abi::{
         self, AllowKey, Attachment, AttachmentKey, Binding, BindingKey, DEFAULT_MAX_FLOWS,
         FlowTraffic, Gateway, LEFT_CLAIMED, Label, Leg, Limited, MAX_ALLOWED, MAX_GATEWAYS,
-        MAX_NETWORKS, MAX_SITES, MAX_SOURCES, MISS_RING, Network, SitePolicy, SourceKey,
+        MAX_NETWORKS, MAX_SITES, MAX_SOURCES, Network, PHASE_NEWCOMER, Queued, RING, SitePolicy,
+        SourceKey,
     },
     limit::Limit,
     xdp::{Shared, within},
@@ -35,11 +36,13 @@ static BINDINGS: HashMap<BindingKey, Binding> = HashMap::pinned(DEFAULT_MAX_FLOW
 #[map]
 static FLOW_TRAFFIC: PerCpuArray<FlowTraffic> = PerCpuArray::pinned(DEFAULT_MAX_FLOWS, 0);
 #[map]
-static QUEUED: Array<u64> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
+static QUEUED: Array<Queued> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
 #[map]
 static RUNS: PerCpuArray<u64> = PerCpuArray::pinned(1, 0);
 #[map]
-static MISSES: RingBuf = RingBuf::pinned(MISS_RING, 0);
+static MISSES: RingBuf = RingBuf::pinned(RING, 0);
+#[map]
+static NEWCOMERS: RingBuf = RingBuf::pinned(RING, 0);
 #[map]
 static HEARTBEAT: Array<u64> = Array::pinned(1, 0);
 
@@ -235,13 +238,18 @@ pub fn flow_traffic(slot: u32) -> Option<*mut FlowTraffic> {
     FLOW_TRAFFIC.get_ptr_mut(slot)
 }
 
-/// How many frames have queued up under a slot.
+/// How many frames have queued up under a slot, in the ring of a phase.
 #[inline(always)]
-pub fn queued(slot: u32) -> Option<Shared> {
-    // SAFETY: an element of an array map, which only `miss` writes.
-    QUEUED
-        .get_ptr_mut(slot)
-        .map(|at| unsafe { Shared::new(at) })
+pub fn queued(slot: u32, phase: u32) -> Option<Shared> {
+    let at = QUEUED.get_ptr_mut(slot)?;
+    // SAFETY: `at` points to an element of an array map, which only `miss` writes.
+    unsafe {
+        Some(Shared::new(if phase == PHASE_NEWCOMER {
+            &raw mut (*at).newcomers
+        } else {
+            &raw mut (*at).misses
+        }))
+    }
 }
 
 /// How often the program of a port has begun or ended on this CPU.
@@ -250,10 +258,16 @@ pub fn runs() -> Option<*mut u64> {
     RUNS.get_ptr_mut(0)
 }
 
-/// The miss ring.
+/// The ring of bound addresses and of announcements.
 #[inline(always)]
 pub fn misses() -> &'static RingBuf {
     &MISSES
+}
+
+/// The ring of addresses that are not bound, or not for long, and of frames for every site.
+#[inline(always)]
+pub fn newcomers() -> &'static RingBuf {
+    &NEWCOMERS
 }
 
 /// When the agent last said that it lives.

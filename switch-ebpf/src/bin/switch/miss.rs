@@ -3,12 +3,13 @@
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, xdp_md},
     helpers::{bpf_ktime_get_ns, generated::bpf_xdp_load_bytes},
+    maps::RingBuf,
     programs::XdpContext,
 };
 use switch_ebpf::{
     abi::{
         ANNOUNCE_LIMIT, Binding, Counter, Drop, KIND_ANSWER, KIND_FLOOD, KIND_UNDECIDED, Limited,
-        MISS_RING, MissHeader,
+        MissHeader, PHASE_NEWCOMER, PHASE_SETTLED, RING,
     },
     xdp::{Shared, within},
 };
@@ -48,17 +49,41 @@ fn header(ingress: &Ingress<'_>, kind: u32) -> MissHeader {
     }
 }
 
-/// Bytes of the ring that wait for the agent.
+/// Bytes of a ring that wait for the agent.
 #[inline(always)]
-fn used() -> u64 {
-    maps::misses().query(BPF_RB_AVAIL_DATA.into())
+fn used(ring: &RingBuf) -> u64 {
+    ring.query(BPF_RB_AVAIL_DATA.into())
 }
 
-/// Whether there is room in the ring for newcomers and for frames that queue up. An eighth is kept for
+/// Whether there is room in a ring for newcomers and for frames that queue up. An eighth is kept for
 /// moves of addresses that are bound: neither a storm nor one busy address must stop those.
 #[inline(always)]
-pub fn has_room() -> bool {
-    used() < u64::from(MISS_RING / 8 * 7)
+fn has_room(ring: &RingBuf) -> bool {
+    used(ring) < u64::from(RING / 8 * 7)
+}
+
+/// The ring in which frames of a bound address queue up: behind those from before it was bound, or
+/// past them.
+#[inline(always)]
+fn ring_of(binding: &Binding) -> &'static RingBuf {
+    if binding.phase == PHASE_NEWCOMER {
+        maps::newcomers()
+    } else {
+        maps::misses()
+    }
+}
+
+/// The numbers of the queue that a frame of a bound address has to join; none where nothing of the
+/// address is on its way through the agent.
+#[inline(always)]
+pub fn queue_of(binding: &Binding) -> Shared {
+    if binding.phase != PHASE_SETTLED
+        && let Some(queued) = maps::queued(binding.slot, binding.phase)
+        && binding.left != queued.load()
+    {
+        return queued;
+    }
+    Shared::none()
 }
 
 /// Whether an agent says that it lives.
@@ -69,10 +94,46 @@ pub fn agent_is_there() -> bool {
     now_ns.saturating_sub(maps::heartbeat_ns()) < AGENT_IS_GONE_NS
 }
 
-/// Hands the agent a frame that the datapath cannot decide on.
+/// Hands the agent a frame from an address that is not bound.
 #[inline(always)]
-pub fn to_agent(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop> {
-    if submit(ctx.ctx, &header(ingress, KIND_UNDECIDED), Shared::none()) {
+pub fn newcomer(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop> {
+    let ring = maps::newcomers();
+    if !has_room(ring) {
+        return Err(lost(ingress));
+    }
+    undecided(ctx, ingress, ring, 0, Shared::none())
+}
+
+/// Hands the agent a frame from a bound address that speaks for a move.
+#[inline(always)]
+pub fn claim(ctx: &XdpContext, ingress: &Ingress<'_>, binding: &Binding) -> Result<(), Drop> {
+    let mut queued = Shared::none();
+    if binding.phase == PHASE_NEWCOMER {
+        // Frames of the same site from before the address was bound may be in that ring, and the
+        // handover must not end before this one has left it.
+        queued = queue_of(binding);
+    }
+    let ring = if queued.is_none() {
+        maps::misses()
+    } else {
+        maps::newcomers()
+    };
+    undecided(ctx, ingress, ring, binding.slot, queued)
+}
+
+#[inline(always)]
+fn undecided(
+    ctx: &XdpContext,
+    ingress: &Ingress<'_>,
+    ring: &'static RingBuf,
+    slot: u32,
+    queued: Shared,
+) -> Result<(), Drop> {
+    let header = MissHeader {
+        slot,
+        ..header(ingress, KIND_UNDECIDED)
+    };
+    if submit(ring, ctx.ctx, &header, queued) {
         count::counter(Counter::Misses);
         Ok(())
     } else {
@@ -88,13 +149,13 @@ pub fn learned(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32, before: &Bind
         slot: before.slot,
         ..header(ingress, kind)
     };
-    if !submit(ctx.ctx, &header, Shared::none()) {
+    if !submit(maps::misses(), ctx.ctx, &header, Shared::none()) {
         count::counter(Counter::RecordsLost);
     }
 }
 
 #[inline(always)]
-pub fn lost(ingress: &Ingress<'_>) -> Drop {
+fn lost(ingress: &Ingress<'_>) -> Drop {
     count::limited(ingress.attachment.site, Limited::MissLost);
     Drop::MissLost
 }
@@ -106,7 +167,8 @@ pub fn announcement(ctx: &XdpContext, ingress: &Ingress<'_>, kind: u32) -> Resul
         count::limited(ingress.attachment.site, Limited::AnnounceRate);
         return Err(Drop::AnnounceRate);
     }
-    if submit(ctx.ctx, &header(ingress, kind), Shared::none()) {
+    let header = header(ingress, kind);
+    if submit(maps::misses(), ctx.ctx, &header, Shared::none()) {
         Ok(())
     } else {
         Err(lost(ingress))
@@ -123,9 +185,10 @@ pub fn answer(ctx: &XdpContext, ingress: &Ingress<'_>) {
 /// Hands the agent a frame that it shall send to every site.
 #[inline(always)]
 pub fn to_every_site(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop> {
-    // Half of the ring is kept free for misses: a storm of broadcasts must not stop the learning.
-    let room = used() < u64::from(MISS_RING / 2);
-    if room && submit(ctx.ctx, &header(ingress, KIND_FLOOD), Shared::none()) {
+    // Half of the ring is kept for the newcomers themselves: a storm of broadcasts must not stop the learning.
+    let ring = maps::newcomers();
+    let room = used(ring) < u64::from(RING / 2);
+    if room && submit(ring, ctx.ctx, &header(ingress, KIND_FLOOD), Shared::none()) {
         count::counter(Counter::Flooded);
         Ok(())
     } else {
@@ -139,14 +202,15 @@ pub fn behind_others(
     ctx: &XdpContext,
     ingress: &Ingress<'_>,
     kind: u32,
-    slot: u32,
+    binding: &Binding,
     queued: Shared,
 ) -> Queued {
     let header = MissHeader {
-        slot,
+        slot: binding.slot,
         ..header(ingress, kind)
     };
-    if agent_is_there() && has_room() && submit(ctx.ctx, &header, queued) {
+    let ring = ring_of(binding);
+    if agent_is_there() && has_room(ring) && submit(ring, ctx.ctx, &header, queued) {
         count::counter(Counter::Queued);
         Queued::Taken
     } else {
@@ -154,27 +218,32 @@ pub fn behind_others(
     }
 }
 
-/// Puts header and frame into the ring, in a record of the smallest class that holds them: the
+/// Puts header and frame into a ring, in a record of the smallest class that holds them: the
 /// verifier wants to know the size of a record beforehand.
 ///
 /// A function of its own, as the stack of the one that decides is small. (`queued` is no `Option`,
 /// whose two registers the verifier wants set even where there is nothing in the second.)
 #[inline(never)]
-fn submit(ctx: *mut xdp_md, header: &MissHeader, queued: Shared) -> bool {
+fn submit(ring: &'static RingBuf, ctx: *mut xdp_md, header: &MissHeader, queued: Shared) -> bool {
     match header.length {
-        0..=128 => put::<128>(ctx, header, queued),
-        129..=576 => put::<576>(ctx, header, queued),
-        577..=1536 => put::<1536>(ctx, header, queued),
-        1537..=4096 => put::<4096>(ctx, header, queued),
-        4097..=10240 => put::<10240>(ctx, header, queued),
-        10241..=65600 => put::<65600>(ctx, header, queued),
+        0..=128 => put::<128>(ring, ctx, header, queued),
+        129..=576 => put::<576>(ring, ctx, header, queued),
+        577..=1536 => put::<1536>(ring, ctx, header, queued),
+        1537..=4096 => put::<4096>(ring, ctx, header, queued),
+        4097..=10240 => put::<10240>(ring, ctx, header, queued),
+        10241..=65600 => put::<65600>(ring, ctx, header, queued),
         _ => false,
     }
 }
 
 #[inline(always)]
-fn put<const N: usize>(ctx: *mut xdp_md, header: &MissHeader, queued: Shared) -> bool {
-    let Some(mut record) = maps::misses().reserve::<Record<N>>(0) else {
+fn put<const N: usize>(
+    ring: &'static RingBuf,
+    ctx: *mut xdp_md,
+    header: &MissHeader,
+    queued: Shared,
+) -> bool {
+    let Some(mut record) = ring.reserve::<Record<N>>(0) else {
         return false;
     };
     let at = record.as_mut_ptr();

@@ -3,22 +3,30 @@
 use std::cell::{Cell, RefCell};
 
 use switch_ebpf::{
-    abi::{Binding, BindingKey, LEFT_UNKNOWN, PHASE_HANDOVER, PHASE_SETTLED},
+    abi::{
+        Binding, BindingKey, KIND_QUEUED, KIND_UNDECIDED, LEFT_UNKNOWN, MissHeader, PHASE_HANDOVER,
+        PHASE_NEWCOMER, PHASE_SETTLED,
+    },
     frame::{Address, Evidence},
     rule::{self, Claim, Verdict},
 };
 
-use super::{
-    super::{Datapath, Handovers, Write},
-    world::{ADDRESSES, CPUS, Frame, How, Record, World},
-};
+use zerocopy::{FromZeros, IntoBytes};
 
-/// Records read in one turn. Small, so that a turn often ends before the ring does.
-const TURN: usize = 3;
+use super::{
+    super::{Begin, Datapath, Handovers, Write},
+    world::{ADDRESSES, CPUS, Frame, How, Record, To, World},
+};
+use crate::learning::inflow::{Inflow, Source};
+
+/// Records read in one turn. Few, so that a turn often ends before a ring does, and misses go first.
+const MISSES_A_TURN: usize = 3;
+const NEWCOMERS_A_TURN: usize = 2;
 
 /// What an operator may order.
 #[derive(Clone, Copy, Debug)]
 pub enum Order {
+    Bind(usize, u32),
     Unbind(usize),
     Move(usize, u32),
 }
@@ -108,19 +116,78 @@ impl Datapath for Stage {
             .collect()
     }
 
-    fn queued(&self, slot: u32) -> Result<u64, Killed> {
+    fn queued(&self, slot: u32, phase: u32) -> Result<u64, Killed> {
         self.others()?;
-        Ok(self.world.borrow().queued[slot as usize])
+        let to = To::in_phase(phase);
+        Ok(self.world.borrow().queued[slot as usize][to as usize])
     }
 }
 
+/// A ring, from the agent's side.
+struct Tap<'a> {
+    stage: &'a Stage,
+    from: To,
+}
+
+impl Source for Tap<'_> {
+    fn copy(&mut self, to: &mut Vec<u8>) -> bool {
+        let Some(record) = self.stage.world.borrow_mut().next_record(self.from) else {
+            return false;
+        };
+        to.extend_from_slice(&written(&record));
+        true
+    }
+}
+
+/// A record's bytes. What it has of a frame is who that is.
+fn written(record: &Record) -> Vec<u8> {
+    let Frame {
+        cpu,
+        number,
+        address,
+        site,
+    } = record.frame;
+    let frame = [cpu, number, address].map(|n| u8::try_from(n).expect("few of each"));
+    let (slot, number) = record.queued.unwrap_or_default();
+    let header = MissHeader {
+        time_ns: record.time_ns,
+        number,
+        kind: if record.undecided {
+            KIND_UNDECIDED
+        } else {
+            KIND_QUEUED
+        },
+        site,
+        slot,
+        length: frame.len() as u32,
+        ..FromZeros::new_zeroed()
+    };
+    [header.as_bytes(), &frame].concat()
+}
+
+fn read(record: &[u8]) -> (MissHeader, Frame) {
+    let (header, frame) = MissHeader::split(record).expect("a whole record");
+    let &[cpu, number, address] = frame else {
+        panic!("{frame:?} is no frame");
+    };
+    let [cpu, number, address] = [cpu, number, address].map(usize::from);
+    let site = header.site;
+    let frame = Frame {
+        cpu,
+        number,
+        address,
+        site,
+    };
+    (header, frame)
+}
+
 /// The agent.
-#[derive(Default)]
-pub struct Agent {
+pub struct Agent<'a> {
+    inflow: Inflow<Tap<'a>>,
     handovers: Handovers,
     free: Vec<u32>,
     outbox: Vec<Frame>,
-    leaving: Vec<(u32, u64)>,
+    leaving: Vec<(u32, u32, u64)>,
 }
 
 fn key(address: usize) -> BindingKey {
@@ -136,16 +203,30 @@ fn address(key: BindingKey) -> usize {
         .expect("one of the addresses")
 }
 
-impl Agent {
+impl<'a> Agent<'a> {
+    pub fn new(stage: &'a Stage) -> Self {
+        let tap = |from| Tap { stage, from };
+        Self {
+            inflow: Inflow::new(tap(To::Misses), tap(To::Newcomers)),
+            handovers: Handovers::default(),
+            free: Vec::new(),
+            outbox: Vec::new(),
+            leaving: Vec::new(),
+        }
+    }
+
     /// Starts one, and others when it is killed, until nothing is under way. What it has when it is
     /// killed is lost.
-    pub fn run(stage: &Stage) -> Result<(), String> {
+    pub fn run(stage: &'a Stage) -> Result<(), String> {
         loop {
-            let mut agent = Self::default();
-            if let Ok(done) = agent.live(stage) {
+            stage.world.borrow_mut().taken.clear();
+            if let Ok(done) = Self::new(stage).live(stage) {
                 return done;
             }
-            stage.world.borrow_mut().lost.extend(agent.outbox);
+            let world = &mut *stage.world.borrow_mut();
+            let has_left = |frame: &Frame| world.departures.iter().any(|(left, _)| left == frame);
+            let taken = world.taken.iter().filter(|frame| !has_left(frame));
+            world.lost.extend(taken);
         }
     }
 
@@ -155,11 +236,13 @@ impl Agent {
         let mut turns_left = 1_000;
         while turns_left > 0 {
             self.turn(stage)?;
-            if stage.stop.take() {
-                return Err(Killed);
-            }
-            if stage.is_over() && stage.world.borrow().is_quiet() && self.handovers.is_empty() {
-                return Ok(Ok(()));
+            if !self.inflow.is_holding() {
+                if stage.stop.take() {
+                    return Err(Killed);
+                }
+                if stage.is_over() && stage.world.borrow().is_quiet() && self.handovers.is_empty() {
+                    return Ok(Ok(()));
+                }
             }
             turns_left -= usize::from(stage.is_over());
         }
@@ -172,7 +255,8 @@ impl Agent {
         self.free = (0..ADDRESSES as u32).rev().filter(|s| !used(s)).collect();
         for (address, binding) in bindings.into_iter().enumerate() {
             if let Some(binding) = binding.filter(|binding| binding.phase != PHASE_SETTLED) {
-                self.hand_over(stage, address, binding)?;
+                let known_ns = self.evidence_ns(&binding);
+                self.hand_over(stage, address, binding, known_ns)?;
             }
         }
         Ok(())
@@ -182,19 +266,20 @@ impl Agent {
     pub fn turn(&mut self, stage: &Stage) -> Result<(), Killed> {
         let before_ns = stage.world.borrow().now_ns;
         stage.others()?;
-        let readable = stage.world.borrow().is_readable();
+        let misses = stage.world.borrow().is_readable(To::Misses);
         stage.others()?;
-        let read_to_ns = if readable {
-            self.read(stage)?
-        } else {
-            before_ns
-        };
-        self.flush(stage)?;
+        let newcomers = stage.world.borrow().is_readable(To::Newcomers);
+        stage.others()?;
+        self.inflow.looked(before_ns, misses, newcomers);
+        self.read(stage)?;
         let now_ns = stage.world.borrow().now_ns;
         stage.others()?;
-        for write in self.handovers.advance(stage, now_ns, read_to_ns)? {
+        for write in self
+            .handovers
+            .advance(stage, now_ns, self.inflow.read_to())?
+        {
             let (key, phase, left) = match write {
-                Write::Publish(key, left) => (key, PHASE_HANDOVER, left),
+                Write::Publish { key, phase, left } => (key, phase, left),
                 Write::Settle(key) => (key, PHASE_SETTLED, 0),
             };
             stage.others()?;
@@ -213,25 +298,56 @@ impl Agent {
             .try_for_each(|order| self.obey(stage, order))
     }
 
-    fn read(&mut self, stage: &Stage) -> Result<u64, Killed> {
-        let mut read_to_ns = 0;
-        for _ in 0..TURN {
+    fn read(&mut self, stage: &Stage) -> Result<(), Killed> {
+        let mut record = Vec::new();
+        let mut misses_left = self.read_misses(stage, MISSES_A_TURN, &mut record)?;
+        self.flush(stage)?;
+        for _ in 0..NEWCOMERS_A_TURN {
+            misses_left = self.read_misses(stage, misses_left, &mut record)?;
             stage.others()?;
-            let Some(record) = stage.world.borrow_mut().next_record() else {
+            if !self.inflow.next_newcomer(&mut record) {
                 break;
-            };
-            self.outbox.push(record.frame);
-            read_to_ns = read_to_ns.max(record.time_ns);
-            match record.queued {
-                Some(numbered) => self.leaving.push(numbered),
-                None => self.learn(stage, &record)?,
             }
+            self.work_on(stage, PHASE_NEWCOMER, &record)?;
         }
-        Ok(read_to_ns)
+        self.flush(stage)
     }
 
-    fn learn(&mut self, stage: &Stage, record: &Record) -> Result<(), Killed> {
-        let Frame { address, site, .. } = record.frame;
+    fn read_misses(
+        &mut self,
+        stage: &Stage,
+        most: usize,
+        record: &mut Vec<u8>,
+    ) -> Result<usize, Killed> {
+        for read in 0..most {
+            stage.others()?;
+            if !self.inflow.next_miss(record) {
+                return Ok(most - read);
+            }
+            self.work_on(stage, PHASE_HANDOVER, record)?;
+        }
+        Ok(0)
+    }
+
+    fn work_on(&mut self, stage: &Stage, phase: u32, record: &[u8]) -> Result<(), Killed> {
+        let (header, frame) = read(record);
+        let queued = header.queued();
+        self.leaving
+            .extend(queued.map(|(slot, number)| (phase, slot, number)));
+        if header.kind == KIND_UNDECIDED {
+            self.learn(stage, frame, header.time_ns)?;
+        }
+        self.outbox.push(frame);
+        Ok(())
+    }
+
+    fn evidence_ns(&self, binding: &Binding) -> u64 {
+        let known = self.handovers.evidence_ns(binding.slot);
+        known.unwrap_or(binding.created_at_ns.max(binding.moved_at_ns))
+    }
+
+    fn learn(&mut self, stage: &Stage, frame: Frame, time_ns: u64) -> Result<(), Killed> {
+        let Frame { address, site, .. } = frame;
         stage.others()?;
         let (now_ns, policy, binding) = {
             let world = stage.world.borrow();
@@ -244,30 +360,60 @@ impl Agent {
             authorised: true,
         };
         match rule::judge(binding.as_ref(), &claim, &policy, now_ns) {
-            Verdict::Create => {
-                let slot = self.free.pop().expect("a slot for each address");
-                let created = rule::created(site, slot, now_ns, claim.mac);
-                self.hand_over(stage, address, created)
-            }
+            Verdict::Create => self.create(stage, (address, site), now_ns, time_ns),
             Verdict::Move => {
                 let before = binding.expect("what moves is bound");
+                if time_ns < self.evidence_ns(&before) {
+                    return Ok(());
+                }
                 let moved = rule::moved(&before, &claim, &policy, now_ns);
-                self.hand_over(stage, address, moved)
+                self.hand_over(stage, address, moved, time_ns)
             }
             Verdict::Refresh | Verdict::Late => Ok(()),
             verdict => unreachable!("{verdict:?} with this policy"),
         }
     }
 
-    fn hand_over(&mut self, stage: &Stage, address: usize, to: Binding) -> Result<(), Killed> {
+    fn create(
+        &mut self,
+        stage: &Stage,
+        (address, site): (usize, u32),
+        now_ns: u64,
+        evidence_ns: u64,
+    ) -> Result<(), Killed> {
+        let slot = self.free.pop().expect("a slot for each address");
+        let created = Binding {
+            phase: PHASE_NEWCOMER,
+            ..rule::created(site, slot, now_ns, [2; 6])
+        };
+        self.hand_over(stage, address, created, evidence_ns)
+    }
+
+    fn hand_over(
+        &mut self,
+        stage: &Stage,
+        address: usize,
+        to: Binding,
+        evidence_ns: u64,
+    ) -> Result<(), Killed> {
+        let phase = match to.phase {
+            PHASE_NEWCOMER => PHASE_NEWCOMER,
+            _ => PHASE_HANDOVER,
+        };
         let held = Binding {
-            phase: PHASE_HANDOVER,
+            phase,
             left: LEFT_UNKNOWN,
             ..to
         };
         set(stage, address, Some(held))?;
-        let queued = stage.queued(to.slot)?;
-        self.handovers.begin(to.slot, key(address), queued);
+        let queued = stage.queued(to.slot, phase)?;
+        let begin = Begin {
+            key: key(address),
+            phase,
+            queued,
+            evidence_ns,
+        };
+        self.handovers.begin(to.slot, begin);
         Ok(())
     }
 
@@ -278,20 +424,21 @@ impl Agent {
             let mut world = stage.world.borrow_mut();
             world.departures.push((frame, How::Agent));
         }
-        for (slot, number) in self.leaving.drain(..) {
-            self.handovers.left(slot, number);
+        for (phase, slot, number) in self.leaving.drain(..) {
+            self.handovers.left(phase, slot, number);
         }
         Ok(())
     }
 
     fn obey(&mut self, stage: &Stage, order: Order) -> Result<(), Killed> {
         stage.others()?;
-        let (Order::Unbind(address) | Order::Move(address, _)) = order;
+        let (Order::Bind(address, _) | Order::Unbind(address) | Order::Move(address, _)) = order;
         let (now_ns, binding) = {
             let world = stage.world.borrow();
             (world.now_ns, world.bindings[address])
         };
         match (order, binding) {
+            (Order::Bind(_, site), None) => self.create(stage, (address, site), now_ns, now_ns),
             (Order::Unbind(_), Some(binding)) => {
                 set(stage, address, None)?;
                 self.handovers.abandon(binding.slot);
@@ -300,7 +447,7 @@ impl Agent {
             }
             (Order::Move(_, site), Some(binding)) if binding.site != site => {
                 let moved = rule::moved_by_operator(&binding, site, now_ns);
-                self.hand_over(stage, address, moved)
+                self.hand_over(stage, address, moved, now_ns)
             }
             _ => Ok(()),
         }

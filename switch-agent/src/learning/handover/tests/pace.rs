@@ -13,13 +13,13 @@ use super::{
 fn turns_to_settle(every: usize) -> Option<usize> {
     let nothing = vec![Vec::new(); CPUS];
     let stage = Stage::new(World::new(&nothing, ENDLESS, ROOM), Vec::new());
-    let mut agent = Agent::default();
+    let mut agent = Agent::new(&stage);
     agent.adopt(&stage).expect("nobody kills it");
     (0..1_000).find(|turn| {
         if turn % every == 0 {
             stage.world.borrow_mut().arrive(Frame {
                 cpu: 0,
-                number: turn / every,
+                number: turn / every % 100,
                 address: 0,
                 site: 0,
             });

@@ -7,7 +7,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use switch_ebpf::{
-    abi::{Binding, PHASE_SETTLED},
+    abi::{Binding, PHASE_NEWCOMER, PHASE_SETTLED},
     rule::{self, Learn, Policy},
 };
 
@@ -38,15 +38,59 @@ pub enum How {
     Agent,
 }
 
-/// A record of the miss ring. It has its place from its reservation on, and can be read once it is
+/// The rings, of which each frame goes into one.
+#[derive(Clone, Copy, Debug)]
+pub enum To {
+    Misses,
+    Newcomers,
+}
+
+impl To {
+    /// Where frames of bound addresses queue up.
+    pub fn in_phase(phase: u32) -> Self {
+        if phase == PHASE_NEWCOMER {
+            Self::Newcomers
+        } else {
+            Self::Misses
+        }
+    }
+}
+
+/// A record of a ring. It has its place from its reservation on, and can be read once it is
 /// no longer busy.
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
     pub frame: Frame,
     pub time_ns: u64,
+    /// Whether the agent is to decide on it.
+    pub undecided: bool,
     /// Slot and number, where it was numbered.
     pub queued: Option<(u32, u64)>,
     busy: bool,
+}
+
+/// A way through the agent.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    to: To,
+    undecided: bool,
+    /// The slot it is numbered under, if it is.
+    slot: Option<u32>,
+}
+
+/// A ring.
+#[derive(Clone, Debug, Default)]
+struct Ring {
+    records: VecDeque<Record>,
+    /// Records that were read.
+    read: usize,
+}
+
+impl Ring {
+    /// A record by its index, counted from the first there ever was.
+    fn record(&mut self, index: usize) -> &mut Record {
+        &mut self.records[index - self.read]
+    }
 }
 
 /// Where a program is.
@@ -56,12 +100,14 @@ enum At {
     Decided(Option<Binding>),
     /// Has to wait behind others if any are on their way.
     Behind(Binding, How),
-    /// Goes into the ring, numbered under this slot or not.
-    Miss(Option<u32>),
-    Timed(Option<u32>, u64),
-    /// Has the record of this index, counted from the first there ever was.
-    Reserved(Option<u32>, usize),
-    Numbered(usize),
+    /// Speaks for a move.
+    Claims(Binding),
+    /// Goes into a ring.
+    Miss(Way),
+    Timed(Way, u64),
+    /// Has the record of this index.
+    Reserved(Way, usize),
+    Numbered(To, usize),
     Leaving(Option<How>),
     Ended(Option<How>),
 }
@@ -78,15 +124,17 @@ pub struct World {
     pub now_ns: u64,
     pub policy: Policy,
     pub bindings: [Option<Binding>; ADDRESSES],
-    pub queued: [u64; ADDRESSES],
+    /// By slot and [`To`].
+    pub queued: [[u64; 2]; ADDRESSES],
     pub runs: [u64; CPUS],
     pub departures: Vec<(Frame, How)>,
     /// Frames that there was no room for, or that an agent had when it was killed.
     pub lost: HashSet<Frame>,
-    ring: VecDeque<Record>,
-    /// Records that were read.
-    read: usize,
-    /// Records that fit into the ring.
+    /// Frames that the agent there is has read.
+    pub taken: Vec<Frame>,
+    /// By [`To`].
+    rings: [Ring; 2],
+    /// Records that fit into each ring.
     room: usize,
     cpus: Vec<Cpu>,
 }
@@ -119,12 +167,12 @@ impl World {
                 pin_mac: false,
             },
             bindings: [None; ADDRESSES],
-            queued: [0; ADDRESSES],
+            queued: [[0; 2]; ADDRESSES],
             runs: [0; CPUS],
             departures: Vec::new(),
             lost: HashSet::new(),
-            ring: VecDeque::new(),
-            read: 0,
+            taken: Vec::new(),
+            rings: Default::default(),
             room,
             cpus: frames.iter().enumerate().map(cpu).collect(),
         }
@@ -135,22 +183,29 @@ impl World {
         self.cpus[frame.cpu].arriving.push_back(frame);
     }
 
-    /// Whether every frame that arrived has been decided on, and none is in the ring.
+    /// Whether every frame that arrived has been decided on, and none is in a ring.
     pub fn is_quiet(&self) -> bool {
         let quiet = |cpu: &Cpu| cpu.arriving.is_empty() && cpu.running.is_none();
-        self.cpus.iter().all(quiet) && !self.is_readable()
+        let empty = |to| !self.is_readable(to);
+        self.cpus.iter().all(quiet) && [To::Misses, To::Newcomers].into_iter().all(empty)
     }
 
-    /// Whether the ring has anything in it, finished or not.
-    pub fn is_readable(&self) -> bool {
-        !self.ring.is_empty()
+    /// Whether a ring has anything in it, finished or not.
+    pub fn is_readable(&self, to: To) -> bool {
+        !self.rings[to as usize].records.is_empty()
     }
 
-    /// Reads the ring's first record, unless it is still busy.
-    pub fn next_record(&mut self) -> Option<Record> {
-        let first = self.ring.front().filter(|record| !record.busy).copied()?;
-        self.ring.pop_front();
-        self.read += 1;
+    /// Reads a ring's first record, unless it is still busy.
+    pub fn next_record(&mut self, to: To) -> Option<Record> {
+        let ring = &mut self.rings[to as usize];
+        let first = ring
+            .records
+            .front()
+            .filter(|record| !record.busy)
+            .copied()?;
+        ring.records.pop_front();
+        ring.read += 1;
+        self.taken.push(first.frame);
         Some(first)
     }
 
@@ -173,22 +228,36 @@ impl World {
             At::Begun => At::Decided(self.bindings[frame.address]),
             At::Decided(binding) => self.decide(frame, binding),
             At::Behind(binding, how) => {
-                if binding.left == self.queued[binding.slot as usize] {
+                if self.nothing_is_before(&binding) {
                     At::Leaving(Some(how))
                 } else {
-                    At::Miss(Some(binding.slot))
+                    At::Miss(Way {
+                        to: To::in_phase(binding.phase),
+                        undecided: false,
+                        slot: Some(binding.slot),
+                    })
                 }
             }
-            At::Miss(slot) => At::Timed(slot, self.now_ns),
-            At::Timed(slot, time_ns) => self.reserve(frame, slot, time_ns),
-            At::Reserved(Some(slot), index) => {
-                let queued = &mut self.queued[slot as usize];
-                *queued += 1;
-                self.ring[index - self.read].queued = Some((slot, *queued));
-                At::Numbered(index)
+            At::Claims(binding) => {
+                let queue = binding.phase == PHASE_NEWCOMER && !self.nothing_is_before(&binding);
+                At::Miss(Way {
+                    to: if queue { To::Newcomers } else { To::Misses },
+                    undecided: true,
+                    slot: queue.then_some(binding.slot),
+                })
             }
-            At::Reserved(None, index) | At::Numbered(index) => {
-                self.ring[index - self.read].busy = false;
+            At::Miss(way) => At::Timed(way, self.now_ns),
+            At::Timed(way, time_ns) => self.reserve(frame, way, time_ns),
+            At::Reserved(way, index) => {
+                if let Some(slot) = way.slot {
+                    let queued = &mut self.queued[slot as usize][way.to as usize];
+                    *queued += 1;
+                    self.rings[way.to as usize].record(index).queued = Some((slot, *queued));
+                }
+                At::Numbered(way.to, index)
+            }
+            At::Numbered(to, index) => {
+                self.rings[to as usize].record(index).busy = false;
                 At::Leaving(None)
             }
             At::Leaving(how) => {
@@ -206,13 +275,17 @@ impl World {
 
     fn decide(&self, frame: Frame, binding: Option<Binding>) -> At {
         let Some(binding) = binding else {
-            return At::Miss(None);
+            return At::Miss(Way {
+                to: To::Newcomers,
+                undecided: true,
+                slot: None,
+            });
         };
         let mut how = How::Direct;
         if binding.site != frame.site {
             let hold_down_ns = self.policy.hold_down_data_ns;
             if !rule::is_late(&binding, frame.site, hold_down_ns, self.now_ns) {
-                return At::Miss(None);
+                return At::Claims(binding);
             }
             how = How::Late;
         }
@@ -223,20 +296,28 @@ impl World {
         }
     }
 
-    fn reserve(&mut self, frame: Frame, slot: Option<u32>, time_ns: u64) -> At {
-        if self.ring.len() >= self.room {
-            if slot.is_some() {
+    /// Whether no frame of a binding is on its way through the agent.
+    fn nothing_is_before(&self, binding: &Binding) -> bool {
+        let to = To::in_phase(binding.phase);
+        binding.left == self.queued[binding.slot as usize][to as usize]
+    }
+
+    fn reserve(&mut self, frame: Frame, way: Way, time_ns: u64) -> At {
+        let ring = &mut self.rings[way.to as usize];
+        if ring.records.len() >= self.room {
+            if !way.undecided {
                 return At::Leaving(Some(How::Overtaking));
             }
             self.lost.insert(frame);
             return At::Leaving(None);
         }
-        self.ring.push_back(Record {
+        ring.records.push_back(Record {
             frame,
             time_ns,
+            undecided: way.undecided,
             queued: None,
             busy: true,
         });
-        At::Reserved(slot, self.read + self.ring.len() - 1)
+        At::Reserved(way, ring.read + ring.records.len() - 1)
     }
 }
