@@ -2,7 +2,7 @@
 //!
 //! * [`frame`] reads a frame: tags, addresses, and who a frame speaks for or is meant for.
 //! * [`rule`] is the learning rule: a binding, evidence, a policy and the time in, a verdict out.
-//! * [`abi`] are the keys, values and names of the maps, and the records of the miss ring.
+//! * [`abi`] are the keys, values and names of the maps, and the records of the rings.
 //! * [`limit`] is the rate limit on frames to nobody known.
 //! * [`learning_packet`] is what a gateway sends for an idle VM, and [`replay`] the window that lets
 //!   each through once.

@@ -11,7 +11,7 @@ use nix::{
     sys::statfs::{BPF_FS_MAGIC, statfs},
 };
 
-use super::DatapathError;
+use super::{DatapathError, leave::leave};
 use crate::types::{InstanceName, PortName};
 
 /// The file system that keeps BPF objects.
@@ -99,7 +99,7 @@ impl Pins {
         entries.flatten().filter_map(id).collect()
     }
 
-    /// Removes the links of all ports but these: the programs leave the others.
+    /// Removes the links of all ports but these: the programs have left the others then.
     pub fn keep_links<'a>(
         &self,
         ports: impl Iterator<Item = &'a PortName>,
@@ -114,6 +114,10 @@ impl Pins {
         for entry in fs::read_dir(&links).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             if !kept.contains(&path) {
+                if let Err(error) = leave(&path) {
+                    // The program goes with the pin, a little later.
+                    tracing::debug!(link = %path.display(), %error, "cannot detach at once");
+                }
                 fs::remove_file(&path).map_err(|source| DatapathError::Pins {
                     verb: "remove",
                     path,
@@ -129,8 +133,11 @@ impl Pins {
         self.keep_links(std::iter::empty())
     }
 
-    /// Removes every pin. What nobody else holds ends with it: programs leave their ports.
+    /// Removes every pin. The programs have left their ports then; what nobody else holds ends with it.
     pub fn remove(&self) -> Result<(), DatapathError> {
+        if self.links().is_dir() {
+            self.remove_links()?;
+        }
         match fs::remove_dir_all(&self.directory) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(DatapathError::Pins {
                 verb: "remove",

@@ -67,7 +67,7 @@ counted! {
         EgressFull = "egress-full",
         /// The port it was redirected to takes no frames: it is down, or its driver cannot.
         EgressRefused = "egress-refused",
-        /// The miss ring was full, so that the agent never saw the frame.
+        /// The ring that it should go into was full, so that the agent never saw the frame.
         MissLost = "miss-lost",
         /// From an address outside what its site may claim.
         Unauthorised = "unauthorised",
@@ -79,7 +79,7 @@ counted! {
         SourceRate = "source-rate",
         /// A RARP request or learning packet above the rate limit of its site.
         AnnounceRate = "announce-rate",
-        /// For every site, but floods had their half of the miss ring full.
+        /// For every site, but the newcomers' ring was half full.
         FloodLost = "flood-lost",
     }
 }

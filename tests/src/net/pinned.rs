@@ -1,4 +1,4 @@
-//! Pinned objects: a look at a link, and writing to a map, as no sound program would.
+//! Pinned objects: a look at a link, holding one, and writing to a map, as no sound program would.
 
 use std::{
     ffi::CString,
@@ -63,6 +63,14 @@ pub fn link(path: &Path) -> Result<LinkInfo> {
         Ok(info)
     };
     look().with_context(|| format!("look at the XDP link at {}", path.display()))
+}
+
+/// Holds what is pinned at `path`, as any process may: it stays when the pin goes.
+///
+/// # Errors
+/// When nothing is pinned there.
+pub fn hold(path: &Path) -> Result<OwnedFd> {
+    open(path).with_context(|| format!("open {}", path.display()))
 }
 
 /// The part of `union bpf_attr` for `BPF_MAP_LOOKUP_ELEM` and `BPF_MAP_UPDATE_ELEM`.

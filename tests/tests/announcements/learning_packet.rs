@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit, Mac as _};
 use serde_json::json;
 use sha2::Sha256;
 
-use super::{ADDRESSES, Bench, VM_IPV4, VM_IPV6, VM_MAC, packet};
+use super::{ADDRESSES, Bench, RUN, SOON, VM_IPV4, VM_IPV6, VM_MAC, packet};
 
 /// The discard port.
 const PORT: u16 = 9;
@@ -74,6 +74,29 @@ fn binds_moves_and_goes_no_further() -> Result<()> {
         ]
     );
     Ok(())
+}
+
+/// It comes by another ring than the data of a newcomer, and is read first.
+#[test]
+fn is_not_undone_by_what_came_before() -> Result<()> {
+    let options = [&RUN[..], &["--hold-down", "0s"]].concat();
+    let mut bench = Bench::start(&options[RUN.len()..])?;
+    // While no agent runs both wait.
+    bench.agent.kill9()?;
+    let data = ADDRESSES.map(|address| packet(address, 5000, b"hello"));
+    for (sequence, (address, data)) in (1..).zip(ADDRESSES.iter().zip(&data)) {
+        bench.send(1, data)?;
+        bench.send(2, &learning_packet(*address, &payload(7, sequence)))?;
+    }
+    bench.agent = bench.agent.restart(&options)?;
+    bench.agent.wait_ready(SOON)?;
+    for (address, data) in ADDRESSES.into_iter().zip(data) {
+        bench.arrives(&data)?;
+        bench.waits_at(address, "dc2")?;
+    }
+    bench.counts("/bindings/count", 2)?;
+    bench.counts("/late", 2)?;
+    bench.counts("/moves", 0)
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The agent's end, wanted and unwanted, and its return.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use lab::{
     Agent, Lab,
-    net::{ethtool::set_features, link::XdpMode},
+    net::{ethtool::set_features, link::XdpMode, pinned},
 };
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -175,6 +177,32 @@ fn detach_puts_back_what_a_killed_agent_left() -> Result<()> {
     assert_eq!(left_by(agent.instance()), [] as [&str; 0]);
     // Once more does no harm.
     agent.cli_ok(&["detach"])?;
+    Ok(())
+}
+
+/// Or the next run would find its ports taken.
+#[test]
+fn a_port_is_free_at_once_whoever_holds_its_link() -> Result<()> {
+    let lab = Lab::fig1()?;
+    let before = both(&lab)?;
+    let hold = |agent: &Agent| -> Result<_> {
+        let links = format!("/sys/fs/bpf/switch-agent/{}/links", agent.instance());
+        ["c0", "t0"]
+            .into_iter()
+            .map(|port| pinned::hold(&Path::new(&links).join(port)))
+            .collect::<Result<Vec<_>>>()
+    };
+    let mut agent = run(&lab.switch, &RUN)?;
+    let held = hold(&agent)?;
+    ensure!(agent.interrupt(SOON)?.success(), "{}", agent.stderr());
+    assert_eq!(both(&lab)?, before);
+    drop(held);
+    let mut agent = run(&lab.switch, &RUN)?;
+    let held = hold(&agent)?;
+    agent.kill9()?;
+    agent.cli_ok(&["detach"])?;
+    assert_eq!(both(&lab)?, before);
+    drop(held);
     Ok(())
 }
 

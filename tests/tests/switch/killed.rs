@@ -1,6 +1,9 @@
 //! The agent killed while it has something to learn: what is in the ring waits for the next one.
 
-use std::{net::IpAddr, thread};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    thread,
+};
 
 use anyhow::{Result, ensure};
 use lab::{Agent, Namespace, poll_until};
@@ -16,6 +19,10 @@ use crate::{
 const PART: usize = 500;
 /// What an agent may have in its hands: as many records as it reads of the ring in one turn.
 const IN_HAND: u64 = 256;
+
+/// An address that tells by its moves how far an agent is.
+const MARKER_BYTES: [u8; 4] = [10, 2, 0, 1];
+const MARKER: IpAddr = IpAddr::V4(Ipv4Addr::from_octets(MARKER_BYTES));
 
 /// The datapath leaves every move to the agent.
 const BY_AGENT: [&str; 2] = ["--learn-in-datapath", "never"];
@@ -98,6 +105,10 @@ fn in_the_middle_of_its_work() -> Result<()> {
     let options = ["--hold-down", "0s", "--quarantine-moves", "1000"];
     let options = [&RUN[..], &BY_AGENT, &options].concat();
     let mut bench = Bench::start(&options[RUN.len()..])?;
+    for address in [V4, MARKER] {
+        let bind = ["bind", &address.to_string(), "--site", "dc2"];
+        bench.agent.cli_ok(&bind)?;
+    }
     for round in 0..KILLS {
         let vlan = 1 + round as u16 % 2;
         let (vms, agent, switch) = (&mut bench.vms, &mut bench.agent, &bench.lab.switch);
@@ -115,12 +126,11 @@ fn in_the_middle_of_its_work() -> Result<()> {
         })?;
         bench.agent = restart(bench.agent, &options)?;
         bench.vms.send(Pace::Flood, PART, &[(V4, vlan)])?;
-        // What an agent sends for somebody new, it sends behind all that was there before.
-        let marker = IpAddr::from([10, 2, 0, round as u8]);
-        bench.vms.send(Pace::Flood, 1, &[(marker, vlan)])?;
-        let from_marker = |frame: &[u8]| frame.get(26..30) == Some(&[10, 2, 0, round as u8]);
-        poll_until(SOON, "the marker", || {
-            (bench.client.count(from_marker) == 1).then_some(())
+        // Another address that moves: its frame leaves behind all that were there before.
+        bench.vms.send(Pace::Flood, 1, &[(MARKER, vlan)])?;
+        let from_marker = |frame: &[u8]| frame.get(26..30) == Some(&MARKER_BYTES);
+        poll_until(LATER, "the marker", || {
+            (bench.client.count(from_marker) == round + 1).then_some(())
         })?;
         bench.wait_site(V4, &format!("dc{vlan}"))?;
     }

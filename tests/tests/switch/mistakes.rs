@@ -263,6 +263,7 @@ fn the_socket_of_another_instance() -> Result<()> {
 fn pins_of_another_layout() -> Result<()> {
     let mut bench = Bench::start(&[])?;
     bench.speak(V4, 1)?;
+    bench.settle()?;
     bench.agent.kill9()?;
     let meta = format!(
         "/sys/fs/bpf/switch-agent/{}/maps/META",
@@ -289,6 +290,7 @@ fn pins_of_another_layout() -> Result<()> {
 fn pins_of_another_size() -> Result<()> {
     let mut bench = Bench::start(&["--max-flows", "16"])?;
     bench.speak(V4, 1)?;
+    bench.settle()?;
     bench.agent.kill9()?;
     let before = both(&bench.lab)?;
     let arguments = [&RUN[..], &["--max-flows", "17"]].concat();

@@ -1,7 +1,7 @@
 //! Order across the switch-over: frames that the datapath forwards by a new flow must not overtake
 //! those of the same address that are still on their way through the agent.
 //!
-//! All of it holds as long as what arrives faster than the agent forwards fits into the miss ring.
+//! All of it holds as long as what arrives faster than the agent forwards fits into a ring.
 
 use std::{
     net::IpAddr,
@@ -113,7 +113,7 @@ fn an_agent_that_was_stopped_for_long_keeps_the_order_of_what_comes_then() -> Re
 #[test]
 fn frames_of_full_size_keep_their_order_too() -> Result<()> {
     let mut bench = Bench::start(&[])?;
-    // With the headers, exactly the MTU. 15 000 of them fit into the miss ring.
+    // With the headers, exactly the MTU. 15 000 of them fit into a ring.
     bench.vms.payload = 1500 - 40 - 8;
     bench.vms.send(Pace::Flood, 7_500, &[(V6, 1)])?;
     bench.vms.send(Pace::Flood, 7_500, &[(V6, 2)])?;

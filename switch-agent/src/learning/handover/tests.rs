@@ -9,8 +9,11 @@ use std::collections::HashMap;
 
 use agent::{Agent, Choice, Order, Stage};
 use proptest::{collection::vec, prelude::*};
-use switch_ebpf::abi::PHASE_SETTLED;
-use world::{ADDRESSES, CPUS, Frame, How, SITES, World};
+use switch_ebpf::{
+    abi::{Binding, LEFT_UNKNOWN, PHASE_HANDOVER, PHASE_NEWCOMER, PHASE_SETTLED},
+    rule,
+};
+use world::{ADDRESSES, CPUS, Frame, How, SITES, To, World};
 
 /// What arrives at each CPU: address and site of each frame.
 type Arrivals = Vec<Vec<(usize, u32)>>;
@@ -170,4 +173,28 @@ proptest! {
         each_once(&arrivals, &world)?;
         in_order(&world)?;
     }
+}
+
+/// A program that read a newcomer's binding goes on after that was settled and the address has moved.
+/// Frames of the new queue are none of the old: its own does not go to the newcomers, where those
+/// behind it would not wait for it. (At random it takes many thousand schedules to come to this.)
+#[test]
+fn a_program_that_saw_a_newcomer_waits_for_no_later_queue() {
+    let at = |site, phase, left| Binding {
+        phase,
+        left,
+        ..rule::created(site, 0, 1, [2; 6])
+    };
+    let (first, second) = (vec![(0, 0)], vec![(0, 0)]);
+    let mut world = World::new(&[first, second, Vec::new()], 0, ROOM);
+    world.bindings[0] = Some(at(1, PHASE_NEWCOMER, 0));
+    (0..2).for_each(|_| world.step(0));
+    world.bindings[0] = Some(at(0, PHASE_HANDOVER, LEFT_UNKNOWN));
+    (0..10).for_each(|_| world.step(1));
+    (0..10).for_each(|_| world.step(0));
+    let cpus: Vec<_> = std::iter::from_fn(|| world.next_record(To::Misses))
+        .map(|record| record.frame.cpu)
+        .collect();
+    assert_eq!(cpus, [1, 0]);
+    assert!(!world.is_readable(To::Newcomers));
 }

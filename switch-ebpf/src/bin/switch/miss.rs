@@ -185,7 +185,7 @@ pub fn answer(ctx: &XdpContext, ingress: &Ingress<'_>) {
 /// Hands the agent a frame that it shall send to every site.
 #[inline(always)]
 pub fn to_every_site(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<(), Drop> {
-    // Half of the ring is kept for newcomers: a storm of broadcasts must not stop the learning.
+    // Half of the ring is kept for the newcomers themselves: a storm of broadcasts must not stop the learning.
     let ring = maps::newcomers();
     let room = used(ring) < u64::from(RING / 2);
     if room && submit(ring, ctx.ctx, &header(ingress, KIND_FLOOD), Shared::none()) {
