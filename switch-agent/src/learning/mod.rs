@@ -127,7 +127,12 @@ pub fn start(
     let mut learner = learner::Learner::new(config, trust, topology, tables, rings, record)?;
     let thread = thread::Builder::new()
         .name("learner".to_owned())
-        .spawn(move || learner.run(&inbox))
+        .spawn(move || {
+            if let Err(error) = worker::go_first() {
+                tracing::info!(%error, "other processes may delay moves: the learner cannot go first");
+            }
+            learner.run(&inbox)
+        })
         .map_err(LearnError::Thread)?;
     Ok((Handle(handle), thread))
 }

@@ -3,12 +3,14 @@
 mod agent;
 mod pace;
 mod phases;
+mod stage;
 mod world;
 
 use std::collections::HashMap;
 
-use agent::{Agent, Choice, Order, Stage};
+use agent::Agent;
 use proptest::{collection::vec, prelude::*};
+use stage::{Choice, Order, Stage};
 use switch_ebpf::{
     abi::{Binding, LEFT_UNKNOWN, PHASE_HANDOVER, PHASE_NEWCOMER, PHASE_SETTLED},
     rule,

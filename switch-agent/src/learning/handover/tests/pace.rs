@@ -4,7 +4,8 @@ use switch_ebpf::abi::PHASE_SETTLED;
 
 use super::{
     ENDLESS, ROOM,
-    agent::{Agent, Stage},
+    agent::Agent,
+    stage::Stage,
     world::{CPUS, Frame, World},
 };
 
