@@ -15,12 +15,14 @@
 //! | [`prog_run`] | running the XDP program of a port on one frame |
 //! | [`traffic`] | TCP downloads, numbered UDP streams, echo |
 //! | [`agent`] | a running `switch-agent` that leaves nothing behind |
+//! | [`conventional`] | Fig. 7: the system that a control device moves VMs in |
 //! | [`poll`] | waiting for something to become true |
 //!
 //! The lab needs root. It is synchronous: whatever enters a namespace does so in a thread of its
 //! own, never on an async worker, so it can be used from any test.
 
 pub mod agent;
+pub mod conventional;
 pub mod fig1;
 pub mod frame;
 pub mod host;
@@ -33,6 +35,7 @@ pub mod raw;
 pub mod traffic;
 
 pub use agent::Agent;
+pub use conventional::Conventional;
 pub use fig1::{Dc, Lab, Vm};
 pub use frame::{Mac, Tag};
 pub use host::{Endpoint, Host};

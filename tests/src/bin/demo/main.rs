@@ -4,7 +4,6 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`system`] | what the patent's systems have in common, and each of them in a file of its own |
-//! | [`control_device`] | the part of the conventional system that is no product of ours |
 //! | [`run`] | the course of events, the same for every system |
 //! | [`traffic`] | what PC and VM say to each other |
 //! | [`migration`] | one move, and the gap it makes |
@@ -17,7 +16,6 @@
 //! | [`interrupt`] | Ctrl-C |
 
 mod balance;
-mod control_device;
 mod interrupt;
 mod migration;
 mod news;
@@ -33,6 +31,7 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use lab::conventional::control_device;
 
 use outcome::Outcome;
 use picture::Sheet;
