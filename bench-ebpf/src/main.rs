@@ -3,6 +3,9 @@
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]
+mod stamp;
+
+#[cfg(target_arch = "bpf")]
 mod program {
     use aya_ebpf::{
         bindings::xdp_action::XDP_DROP,
@@ -18,11 +21,17 @@ mod program {
     /// Counts a frame and drops it.
     #[xdp(frags)]
     pub fn sink(_: XdpContext) -> u32 {
+        count_arrived();
+        XDP_DROP
+    }
+
+    /// Counts a frame.
+    #[inline(always)]
+    pub fn count_arrived() {
         if let Some(arrived) = ARRIVED.get_ptr_mut(0) {
             // SAFETY: this CPU's element, and XDP programs of one CPU do not interrupt each other.
             unsafe { arrived.write_volatile(arrived.read_volatile() + 1) };
         }
-        XDP_DROP
     }
 }
 
