@@ -2,8 +2,12 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`measure`] | the questions |
+//! | [`rig`] | what is measured on |
 //! | [`report`] | what was measured, and how it is shown |
 
+mod measure;
 mod report;
+mod rig;
 
 fn main() {}
