@@ -118,7 +118,11 @@ fn note_behind<const HEADER: usize>(
     }
     let number = u32::from_ne_bytes(get::<4>(ctx, HEADER + NUMBER)?);
     let sent_ns = u64::from_ne_bytes(get::<8>(ctx, HEADER + TIME)?);
-    let arrivals = if way == DOWN { &ARRIVED_DOWN } else { &ARRIVED_UP };
+    let arrivals = if way == DOWN {
+        &ARRIVED_DOWN
+    } else {
+        &ARRIVED_UP
+    };
     let arrival = arrivals.get_ptr_mut(number)?;
     // SAFETY: an element of an array; two CPUs that have the same number both have its first arrival.
     unsafe {

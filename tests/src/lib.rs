@@ -16,6 +16,8 @@
 //! | [`traffic`] | TCP downloads, numbered UDP streams, echo |
 //! | [`agent`] | a running `switch-agent` that leaves nothing behind |
 //! | [`conventional`] | Fig. 7: the system that a control device moves VMs in |
+//! | [`interrupt`] | Ctrl-C |
+//! | [`paint`] | pictures of what was measured |
 //! | [`poll`] | waiting for something to become true |
 //!
 //! The lab needs root. It is synchronous: whatever enters a namespace does so in a thread of its
@@ -26,9 +28,11 @@ pub mod conventional;
 pub mod fig1;
 pub mod frame;
 pub mod host;
+pub mod interrupt;
 pub mod kernel;
 pub mod namespace;
 pub mod net;
+pub mod paint;
 pub mod poll;
 pub mod prog_run;
 pub mod raw;

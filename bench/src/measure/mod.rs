@@ -1,6 +1,8 @@
 //! What is measured, a file for each question.
 
+mod handover;
 mod plan;
+mod stage;
 
 pub use plan::Plan;
 
@@ -12,4 +14,4 @@ use crate::report::Section;
 pub type Measure = fn(&Plan) -> Result<Section>;
 
 /// All questions by their names, in the order in which they are asked.
-pub const SECTIONS: [(&str, Measure); 0] = [];
+pub const SECTIONS: [(&str, Measure); 1] = [("handover", handover::measure)];

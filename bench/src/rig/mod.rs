@@ -8,5 +8,5 @@
 mod populate;
 pub mod vm;
 
-pub use populate::populate;
+pub use populate::{now_ns, populate};
 pub use vm::Family;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use lab::{Agent, Lab, LinkCounters, Vm};
 use serde::Deserialize;
 
-use crate::interrupt::idle;
+use lab::interrupt::idle;
 
 /// How long frames may still be under way when the traffic has stopped.
 const PATIENCE: Duration = Duration::from_secs(2);

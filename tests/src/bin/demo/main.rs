@@ -13,10 +13,8 @@
 //! | [`table`] | the systems side by side |
 //! | [`picture`] | their moves as timelines |
 //! | [`screen`] | how it is said |
-//! | [`interrupt`] | Ctrl-C |
 
 mod balance;
-mod interrupt;
 mod migration;
 mod news;
 mod outcome;
@@ -31,10 +29,9 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use lab::conventional::control_device;
+use lab::{conventional::control_device, interrupt, paint::Sheet};
 
 use outcome::Outcome;
-use picture::Sheet;
 use screen::Screen;
 use system::{Name, conventional::Conventional, first::First, second::Second};
 
@@ -128,7 +125,7 @@ fn demo(args: &Args, screen: &mut Screen) -> Result<bool> {
         }
     }
     table::show(&outcomes, screen)?;
-    let svg = sheet.draw(&outcomes)?;
+    let svg = sheet.save(&picture::draw(&outcomes))?;
     let here = env::current_dir().context("find the working directory")?;
     let shown = svg.strip_prefix(here).unwrap_or(&svg).display();
     screen.note(format_args!("The moves as timelines: {shown}"))?;

@@ -7,11 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use lab::{Agent, Lab, RawSender, Vm, frame::Arp};
+use lab::{Agent, Lab, RawSender, Vm, frame::Arp, interrupt::wait_until};
 use serde::Deserialize;
 
 use crate::{
-    interrupt::wait_until,
     news::{News, PATIENCE, Trigger},
     system::System,
     traffic::Traffic,

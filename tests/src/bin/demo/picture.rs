@@ -1,26 +1,17 @@
 //! The systems' moves as timelines, to be seen at a glance.
 
-mod paint;
 mod scale;
 
-use std::{
-    fs::Permissions,
-    io::Write,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use lab::paint::{Anchor, Paint};
 use svg::Document;
-use tempfile::{Builder, NamedTempFile};
 
 use crate::{
     migration::Move,
     outcome::{Outcome, Stranded, median},
     screen::ms,
 };
-use paint::{Anchor, Paint};
 use scale::Scale;
 
 const WIDTH: f64 = 1000.0;
@@ -42,6 +33,14 @@ const BETWEEN: f64 = 36.0;
 /// For the scale below.
 const FOOT: f64 = 56.0;
 
+const STYLE: &str = "
+.cut { stroke: #ffffff; stroke-width: 5 }
+.news { fill: #94a3b8 }
+.switch { fill: #f59e0b }
+.answer { fill: #38bdf8 }
+.never { fill: #fee2e2; stroke: #f87171; stroke-dasharray: 4 3 }
+";
+
 /// What a bar consists of: its class and what that means.
 const PHASES: [(&str, &str); 3] = [
     ("news", "the news is on its way"),
@@ -49,41 +48,12 @@ const PHASES: [(&str, &str); 3] = [
     ("answer", "the PC's next packet is answered"),
 ];
 
-/// Where the picture will be. That it can be there is known from the beginning.
-pub struct Sheet {
-    path: PathBuf,
-    file: NamedTempFile,
-}
-
-impl Sheet {
-    /// A place for a picture.
-    pub fn new(path: PathBuf) -> Result<Self> {
-        let directory = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let file = Builder::new()
-            .permissions(Permissions::from_mode(0o644))
-            .tempfile_in(directory)
-            .with_context(|| format!("make a place for {}", path.display()))?;
-        Ok(Self { path, file })
-    }
-
-    /// Draws the moves of some systems, and says where.
-    pub fn draw(self, outcomes: &[Outcome]) -> Result<PathBuf> {
-        let Self { path, mut file } = self;
-        writeln!(file, "{}", draw(outcomes))
-            .and_then(|()| Ok(file.persist(&path)?))
-            .with_context(|| format!("write the picture {}", path.display()))?;
-        Ok(path)
-    }
-}
-
-fn draw(outcomes: &[Outcome]) -> Document {
+/// Draws the moves of some systems.
+pub fn draw(outcomes: &[Outcome]) -> Document {
     let scale = Scale::of(outcomes.iter().map(gaps));
     let heights: Vec<_> = outcomes.iter().map(height).collect();
     let bottom = TOP + heights.iter().sum::<f64>() + BETWEEN * (heights.len() as f64 - 1.0);
-    let mut paint = Paint::new(WIDTH, bottom + FOOT);
+    let mut paint = Paint::new(WIDTH, bottom + FOOT, STYLE);
     head(&mut paint);
     for time in scale.ticks() {
         let x = place(&scale, time);

@@ -6,11 +6,10 @@ use std::{
 };
 
 use anyhow::Result;
-use lab::{Agent, Lab, Mac, Vm, traffic::ping};
+use lab::{Agent, Lab, Mac, Vm, interrupt::idle, traffic::ping};
 
 use crate::{
     balance::{Balance, Snapshot},
-    interrupt::idle,
     migration::{Move, carry, first_answer, migrate},
     outcome::{Outcome, Stranded},
     screen::{Screen, ms},

@@ -10,7 +10,7 @@ use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 
-use crate::interrupt;
+use lab::interrupt;
 
 const HEADING: Style = Style::new().bold();
 const TIME: Style = Style::new().dimmed();

@@ -15,7 +15,7 @@ use lab::{
     },
 };
 
-use crate::interrupt::wait_until;
+use lab::interrupt::wait_until;
 
 /// How fast the download is, in bytes a second: fast enough to be felt, slow enough for any machine.
 pub const RATE: u64 = 10_000_000;

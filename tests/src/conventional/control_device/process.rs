@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::{Moved, Report, epoch};
-use crate::{Agent, Namespace, agent::binary, poll_until};
+use crate::{Agent, Namespace, agent::binary, interrupt::wait_until};
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -65,7 +65,7 @@ impl ControlDevice {
         }
         let mut device = Self { child, reports };
         let (child, reports) = (&mut device.child, &device.reports);
-        let ended = poll_until(PATIENCE, "the control device to listen", || {
+        let ended = wait_until(PATIENCE, "the control device to listen", || {
             if reports.with(|all| all.contains(&Report::Ready)) {
                 return Some(None);
             }

@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use lab::{Agent, Lab, Vm};
+use lab::{Agent, Lab, Vm, interrupt::wait_until};
 
 use super::{SWITCH, System};
 use crate::{
-    interrupt::wait_until,
     news::{Ear, News, PATIENCE, Trigger},
     traffic::Guest,
 };

@@ -1,4 +1,4 @@
-//! Ctrl-C: the demo ends early, and still takes away all it has put up.
+//! Ctrl-C: a long run ends early, and still takes away all it has put up.
 //!
 //! A signal only sets a flag. Whatever waits looks at it and fails, so that everything is dropped
 //! in its order, as at any other end.
@@ -10,19 +10,23 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use lab::poll_until;
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
 };
 
-/// How often a waiting demo looks.
+use crate::poll_until;
+
+/// How often somebody who waits looks.
 const STEP: Duration = Duration::from_millis(10);
 
 static WANTED: AtomicBool = AtomicBool::new(false);
 
 /// Begins to listen for SIGINT, SIGTERM and SIGHUP. Those after the first change nothing: cleaning
 /// up is not to be interrupted.
+///
+/// # Errors
+/// When the process can have no more threads or descriptors.
 pub fn watch() -> Result<()> {
     let runtime = Builder::new_current_thread()
         .enable_io()
@@ -54,11 +58,15 @@ pub fn watch() -> Result<()> {
 }
 
 /// Whether a signal has come.
+#[must_use]
 pub fn wanted() -> bool {
     WANTED.load(Ordering::Relaxed)
 }
 
 /// Fails once a signal has come.
+///
+/// # Errors
+/// Then.
 pub fn check() -> Result<()> {
     if wanted() {
         bail!("interrupted");
@@ -67,6 +75,9 @@ pub fn check() -> Result<()> {
 }
 
 /// As [`poll_until`], but a signal ends it.
+///
+/// # Errors
+/// Then too.
 pub fn wait_until<T>(
     timeout: Duration,
     what: &str,
@@ -83,6 +94,9 @@ pub fn wait_until<T>(
 }
 
 /// Lets the traffic run for so long.
+///
+/// # Errors
+/// When a signal ends it.
 pub fn idle(time: Duration) -> Result<()> {
     let end = Instant::now() + time;
     loop {

@@ -1,13 +1,23 @@
-//! What a picture is drawn with.
+//! What a picture is drawn with, and the file that it ends up in.
 
+use std::{
+    fs::Permissions,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
 use svg::{
     Document, Node,
-    node::element::{Line, Rectangle, Style, Text},
+    node::element::{Line, Polyline, Rectangle, Style, Text},
 };
+use tempfile::{Builder, NamedTempFile};
 
 /// In user units, which are pixels where nobody scales the picture.
 const LEAST: f64 = 0.05;
 
+/// What all pictures have.
 const STYLE: &str = "
 text { font: 13px system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif; fill: #1f2937;
   paint-order: stroke; stroke: #ffffff; stroke-width: 4px; stroke-linejoin: round }
@@ -20,12 +30,44 @@ text { font: 13px system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaV
 .paper { fill: #ffffff; stroke: #e5e7eb }
 .grid { stroke: #e5e7eb }
 .rule { stroke: #e5e7eb }
-.cut { stroke: #ffffff; stroke-width: 5 }
-.news { fill: #94a3b8 }
-.switch { fill: #f59e0b }
-.answer { fill: #38bdf8 }
-.never { fill: #fee2e2; stroke: #f87171; stroke-dasharray: 4 3 }
 ";
+
+/// Where a picture will be. That it can be there is known from the beginning.
+#[derive(Debug)]
+pub struct Sheet {
+    path: PathBuf,
+    file: NamedTempFile,
+}
+
+impl Sheet {
+    /// A place for a picture.
+    ///
+    /// # Errors
+    /// When nothing can be written there.
+    pub fn new(path: PathBuf) -> Result<Self> {
+        let directory = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let file = Builder::new()
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(directory)
+            .with_context(|| format!("make a place for {}", path.display()))?;
+        Ok(Self { path, file })
+    }
+
+    /// Saves a picture, and says where.
+    ///
+    /// # Errors
+    /// When it does not fit there.
+    pub fn save(self, picture: &Document) -> Result<PathBuf> {
+        let Self { path, mut file } = self;
+        writeln!(file, "{picture}")
+            .and_then(|()| Ok(file.persist(&path)?))
+            .with_context(|| format!("write the picture {}", path.display()))?;
+        Ok(path)
+    }
+}
 
 /// Which end of a text is where it is put.
 #[derive(Clone, Copy, Debug)]
@@ -38,17 +80,20 @@ pub enum Anchor {
     End,
 }
 
-/// A picture that is being drawn. Each thing has a class, and the style says what that looks like.
+/// A picture that is being drawn. Each thing has a class, and the style says what that looks like:
+/// `title`, `name`, `figure`, `quiet`, `value` and `alarm` for texts, `grid` and `rule` for lines.
+#[derive(Debug)]
 pub struct Paint(Document);
 
 impl Paint {
-    /// An empty sheet.
-    pub fn new(width: f64, height: f64) -> Self {
+    /// An empty sheet. `style` is CSS for the classes that this picture has of its own.
+    #[must_use]
+    pub fn new(width: f64, height: f64, style: &str) -> Self {
         let document = Document::new()
             .set("viewBox", (0, 0, width, height))
             .set("width", width)
             .set("height", height)
-            .add(Style::new(STYLE));
+            .add(Style::new(format!("{STYLE}{style}")));
         let paper = rectangle("paper", (0.5, 0.5), (width - 1.0, height - 1.0));
         Self(document.add(paper.set("rx", 8)))
     }
@@ -68,6 +113,16 @@ impl Paint {
         self.add(line.set("x2", to.0).set("y2", to.1));
     }
 
+    /// A line through some points.
+    pub fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
+        let points: Vec<_> = points.iter().map(|(x, y)| format!("{x},{y}")).collect();
+        self.add(
+            Polyline::new()
+                .set("class", class)
+                .set("points", points.join(" ")),
+        );
+    }
+
     /// A text.
     pub fn text(&mut self, class: &str, anchor: Anchor, at: (f64, f64), text: &str) {
         let anchor = match anchor {
@@ -81,6 +136,7 @@ impl Paint {
     }
 
     /// The finished picture.
+    #[must_use]
     pub fn finish(self) -> Document {
         self.0
     }
