@@ -1,8 +1,13 @@
 //! What is measured, a file for each question.
 
+mod evacuation;
+mod first_learning;
 mod handover;
+mod memory;
 mod plan;
 mod stage;
+mod start;
+mod swarm;
 
 pub use plan::Plan;
 
@@ -14,4 +19,10 @@ use crate::report::Section;
 pub type Measure = fn(&Plan) -> Result<Section>;
 
 /// All questions by their names, in the order in which they are asked.
-pub const SECTIONS: [(&str, Measure); 1] = [("handover", handover::measure)];
+pub const SECTIONS: [(&str, Measure); 5] = [
+    ("handover", handover::measure),
+    ("evacuation", evacuation::measure),
+    ("first-learning", first_learning::measure),
+    ("memory", memory::measure),
+    ("start", start::measure),
+];

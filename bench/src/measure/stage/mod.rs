@@ -3,7 +3,10 @@
 mod load;
 mod stamps;
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use lab::{Agent, Lab};
@@ -20,6 +23,8 @@ use crate::rig::{Family, populate, vm};
 
 /// The site that VMs begin at.
 pub const FROM: &str = "dc1";
+/// The site that they move to.
+pub const TO: &str = "dc2";
 /// The VLAN of the site that they move from.
 pub const FROM_VLAN: u16 = 1;
 /// The VLAN of the site that they move to.
@@ -44,8 +49,9 @@ pub struct Stage {
     /// How long the agent took to be ready for what is in the table.
     pub start: Duration,
     network: u32,
-    /// The ids of the two sites.
-    sites: [u32; 2],
+    /// The VLANs and ids of the two sites.
+    sites: [(u16, u32); 2],
+    arguments: Vec<String>,
 }
 
 impl Stage {
@@ -62,10 +68,7 @@ impl Stage {
         agent.wait_ready(PATIENCE)?;
         agent.kill9()?;
         populate(agent.instance(), &[FROM], bound, Family::V4)?;
-        let started = Instant::now();
-        let mut agent = agent.restart(&arguments)?;
-        agent.wait_ready(PATIENCE)?;
-        let start = started.elapsed();
+        let (agent, start) = restart(agent, &arguments)?;
 
         let instance: InstanceName = agent.instance().parse()?;
         let tables = Tables::open(&Pins::of(&instance))?;
@@ -80,12 +83,29 @@ impl Stage {
         stamps.listen()?;
         Ok(Self {
             network: *network,
-            sites: [id(FROM)?, id("dc2")?],
+            sites: [(FROM_VLAN, id(FROM)?), (TO_VLAN, id(TO)?)],
+            arguments: arguments.into_iter().map(str::to_owned).collect(),
             agent,
             tables,
             stamps,
             lab,
             start,
+        })
+    }
+
+    /// Kills the agent, and starts it again on what it has left.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn restart(self) -> Result<Self> {
+        let mut agent = self.agent;
+        agent.kill9()?;
+        let arguments: Vec<_> = self.arguments.iter().map(String::as_str).collect();
+        let (agent, start) = restart(agent, &arguments)?;
+        Ok(Self {
+            agent,
+            start,
+            ..self
         })
     }
 
@@ -98,7 +118,7 @@ impl Stage {
     ///
     /// # Errors
     /// Never: the instance's name is one.
-    pub fn pin(&self, map: &str) -> Result<std::path::PathBuf> {
+    pub fn pin(&self, map: &str) -> Result<PathBuf> {
         let instance: InstanceName = self.agent.instance().parse()?;
         Ok(Pins::of(&instance).map(map))
     }
@@ -115,14 +135,18 @@ impl Stage {
         Ok(self.tables.binding(&key)?)
     }
 
-    /// Whether a VM is bound to the site that it moves to.
-    ///
-    /// # Errors
-    /// As [`Stage::binding`].
-    pub fn has_moved(&self, number: u32) -> Result<bool> {
-        let at = self.binding(number)?.map(|binding| binding.site);
-        Ok(at == Some(self.sites[1]))
+    /// Whether a binding is that of the site with this VLAN.
+    pub fn is_at(&self, binding: &Binding, vlan: u16) -> bool {
+        self.sites.contains(&(vlan, binding.site))
     }
+}
+
+/// Starts an agent on what a killed one has left, and says how long that took.
+fn restart(killed: Agent, arguments: &[&str]) -> Result<(Agent, Duration)> {
+    let started = Instant::now();
+    let mut agent = killed.restart(arguments)?;
+    agent.wait_ready(PATIENCE)?;
+    Ok((agent, started.elapsed()))
 }
 
 /// Asks again and again until there is an answer: for what takes microseconds.
