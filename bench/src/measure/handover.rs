@@ -108,9 +108,23 @@ fn one(stage: &mut Stage, number: u32) -> Result<f64> {
         first: number,
         vms: 1,
         frames: 1,
-        vlan: TO_VLAN,
+        vlan: if std::env::var_os("STAY").is_some() {
+            FROM_VLAN
+        } else {
+            TO_VLAN
+        },
     };
     stage.stamps.send_down(fast_packet)?;
+    if std::env::var_os("STAY").is_some() {
+        return Ok({
+            let a = spin_until(
+                PATIENCE,
+                || String::new(),
+                || stage.stamps.arrived_down(number),
+            )?;
+            (a.arrived_ns - a.sent_ns) as f64
+        });
+    }
     let what = || format!("the first frame of VM {number} at its new site");
     let arrival = spin_until(PATIENCE, what, || stage.stamps.arrived_down(number))?;
     let binding = stage.binding(number)?;

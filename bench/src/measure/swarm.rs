@@ -13,8 +13,8 @@ use crate::{
 
 /// How many there are.
 pub const VMS: u32 = 100_000;
-/// Each speaks again after so long.
-const INTERVAL: Duration = Duration::from_millis(250);
+/// Each speaks again after so long, as a VM does that is not busy.
+const INTERVAL: Duration = Duration::from_secs(1);
 /// How often the switch is asked how far it is.
 const LOOK: Duration = Duration::from_millis(1);
 /// How long it may take.
