@@ -1,14 +1,14 @@
 //! Sends [stamped frames](bench_ebpf::stamped), and notes when they arrive.
 
 use aya_ebpf::{
-    bindings::xdp_action::{XDP_ABORTED, XDP_DROP},
-    helpers::{bpf_ktime_get_ns, bpf_redirect},
+    bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_TX},
+    helpers::bpf_ktime_get_ns,
     macros::{map, xdp},
     maps::{Array, PerCpuArray},
     programs::XdpContext,
 };
 use bench_ebpf::{
-    address,
+    address, checksum,
     stamped::{Arrival, DOWN, NUMBERS, PACKET, PORT, Sender, TAGGED, UNTAGGED, UP},
 };
 
@@ -36,28 +36,33 @@ const UDP_PORT: usize = 22;
 const NUMBER: usize = 28;
 const TIME: usize = 36;
 
-/// Sends what a VM sends, with a site's tag.
+/// Sends what a VM sends, with a site's tag, into the cable of the device that it is run for.
 #[xdp]
 pub fn from_vm(ctx: XdpContext) -> u32 {
-    send::<TAGGED>(&ctx, DOWN, SOURCE, 6).unwrap_or(XDP_ABORTED)
+    match write::<TAGGED>(&ctx, DOWN, SOURCE, 6) {
+        Some(()) => XDP_TX,
+        None => XDP_ABORTED,
+    }
 }
 
 /// Sends what a client sends to a VM.
 #[xdp]
 pub fn to_vm(ctx: XdpContext) -> u32 {
-    send::<UNTAGGED>(&ctx, UP, DESTINATION, 0).unwrap_or(XDP_ABORTED)
+    match write::<UNTAGGED>(&ctx, UP, DESTINATION, 0) {
+        Some(()) => XDP_TX,
+        None => XDP_ABORTED,
+    }
 }
 
 /// Writes a frame's headers, which the switch may have changed the last time, and what is the VM's own.
 /// Its address is at `ip` of the IPv4 header, its MAC at `mac` of the frame.
 #[inline(always)]
-fn send<const HEADER: usize>(ctx: &XdpContext, way: u32, ip: usize, mac: usize) -> Option<u32> {
+fn write<const HEADER: usize>(ctx: &XdpContext, way: u32, ip: usize, mac: usize) -> Option<()> {
     let sender = SENDERS.get_ptr_mut(way)?;
     // SAFETY: one run at a time writes it, and the benchmark only between runs.
     let Sender {
         header,
         sum,
-        output,
         next,
         first,
         count,
@@ -65,72 +70,59 @@ fn send<const HEADER: usize>(ctx: &XdpContext, way: u32, ip: usize, mac: usize) 
     // SAFETY: as above.
     unsafe { (*sender).next = next.wrapping_add(1) };
     let number = first.wrapping_add(if count == 0 { 0 } else { next % count });
-    let [_, a, b, c] = address(number).to_be_bytes();
+    let low = address(number);
+    let [_, a, b, c] = low.to_be_bytes();
     put(ctx, 0, header[..HEADER].first_chunk::<HEADER>()?)?;
     put(ctx, mac + 3, &[a, b, c])?;
-    put(ctx, HEADER + ip, &[10, a, b, c])?;
-    let sum = u32::from(sum) + u32::from_be_bytes([0, 0, 10, a]) + u32::from_be_bytes([0, 0, b, c]);
-    // Twice: the carry of a carry.
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    put(ctx, HEADER + CHECKSUM, &(!(sum as u16)).to_be_bytes())?;
+    put(ctx, HEADER + ip + 1, &[a, b, c])?;
+    put(ctx, HEADER + CHECKSUM, &checksum(sum.into(), low))?;
     put(ctx, HEADER + NUMBER, &number.to_ne_bytes())?;
     // SAFETY: a helper without arguments.
     let now_ns = unsafe { bpf_ktime_get_ns() };
-    put(ctx, HEADER + TIME, &now_ns.to_ne_bytes())?;
-    // SAFETY: a helper that takes two integers.
-    Some(unsafe { bpf_redirect(output, 0) } as u32)
+    put(ctx, HEADER + TIME, &now_ns.to_ne_bytes())
 }
 
-/// Notes a frame, and drops it.
+/// Notes what has come down to the client, and drops it.
 #[xdp(frags)]
-pub fn arrival(ctx: XdpContext) -> u32 {
-    // SAFETY: a helper without arguments.
-    let now_ns = unsafe { bpf_ktime_get_ns() };
-    if note(&ctx, now_ns).is_none() {
-        crate::program::count_arrived();
-    }
+pub fn down(ctx: XdpContext) -> u32 {
+    // What is none of these frames is dropped like them.
+    let _ = note::<UNTAGGED>(&ctx, &ARRIVED_DOWN, DOWN, IPV4);
     XDP_DROP
 }
 
-/// Nothing where the frame is none of ours.
-#[inline(always)]
-fn note(ctx: &XdpContext, now_ns: u64) -> Option<()> {
-    match get::<2>(ctx, UNTAGGED - 2)? {
-        IPV4 => note_behind::<UNTAGGED>(ctx, DOWN, 0, now_ns),
-        VLAN => {
-            let tci = u16::from_be_bytes(get::<2>(ctx, UNTAGGED)?);
-            note_behind::<TAGGED>(ctx, UP, tci.into(), now_ns)
-        }
-        _ => None,
-    }
+/// Notes what has come up to the sites, and drops it.
+#[xdp(frags)]
+pub fn up(ctx: XdpContext) -> u32 {
+    let _ = note::<TAGGED>(&ctx, &ARRIVED_UP, UP, VLAN);
+    XDP_DROP
 }
 
+/// Nothing where the frame is none of these: its first ethertype is to be `ethertype`.
 #[inline(always)]
-fn note_behind<const HEADER: usize>(
+fn note<const HEADER: usize>(
     ctx: &XdpContext,
+    arrivals: &Array<Arrival>,
     way: u32,
-    tci: u64,
-    now_ns: u64,
+    ethertype: [u8; 2],
 ) -> Option<()> {
-    if u16::from_be_bytes(get::<2>(ctx, HEADER + UDP_PORT)?) != PORT {
+    // SAFETY: a helper without arguments.
+    let arrived_ns = unsafe { bpf_ktime_get_ns() };
+    if get::<2>(ctx, UNTAGGED - 2)? != ethertype
+        || get::<2>(ctx, HEADER + UDP_PORT)? != PORT.to_be_bytes()
+    {
         return None;
     }
     let number = u32::from_ne_bytes(get::<4>(ctx, HEADER + NUMBER)?);
     let sent_ns = u64::from_ne_bytes(get::<8>(ctx, HEADER + TIME)?);
-    let arrivals = if way == DOWN {
-        &ARRIVED_DOWN
-    } else {
-        &ARRIVED_UP
-    };
+    let tci = u16::from_be_bytes(get::<2>(ctx, UNTAGGED)?);
     let arrival = arrivals.get_ptr_mut(number)?;
     // SAFETY: an element of an array; two CPUs that have the same number both have its first arrival.
     unsafe {
         if (*arrival).arrived_ns == 0 {
             *arrival = Arrival {
                 sent_ns,
-                arrived_ns: now_ns,
-                tci,
+                arrived_ns,
+                tci: tci.into(),
             };
         }
     }

@@ -29,10 +29,8 @@ pub const UP: u32 = 1;
 pub struct Sender {
     /// The Ethernet header. The VM's MAC ends as its address does.
     pub header: [u8; TAGGED],
-    /// The one's complement sum of the IPv4 header without checksum and without the VM's address.
+    /// What the IPv4 header's checksum is made of, but for the last three bytes of the VM's address.
     pub sum: u16,
-    /// The interface to send out of, by its index.
-    pub output: u32,
     /// How many have been sent.
     pub next: u32,
     /// The first number.
@@ -49,12 +47,12 @@ pub struct Arrival {
     pub sent_ns: u64,
     /// When it arrived; 0 if it has not.
     pub arrived_ns: u64,
-    /// The tag's TCI it arrived with; 0 for none.
+    /// The TCI of the tag that it had at the sites.
     pub tci: u64,
 }
 
 #[cfg(feature = "user")]
-// SAFETY: integers and bytes, 18 + 2 + 4 * 4 of them, without padding.
+// SAFETY: integers and bytes, 18 + 2 + 3 * 4 of them, without padding.
 unsafe impl aya::Pod for Sender {}
 #[cfg(feature = "user")]
 // SAFETY: three integers of the same size.

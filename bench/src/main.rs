@@ -21,6 +21,7 @@ fn main() -> anyhow::Result<()> {
         }
         return lab::conventional::control_device::run(A::parse_from(&args[1..]).args);
     }
+    lab::interrupt::watch()?;
     for (name, measure) in measure::SECTIONS {
         if args[1..].iter().any(|arg| arg == name) {
             let started = std::time::Instant::now();

@@ -28,6 +28,22 @@ pub enum Verdict {
     Redirect,
 }
 
+impl TryFrom<u32> for Verdict {
+    type Error = anyhow::Error;
+
+    /// From an XDP action, `enum xdp_action` of linux/bpf.h.
+    fn try_from(action: u32) -> Result<Self> {
+        Ok(match action {
+            0 => Self::Aborted,
+            1 => Self::Drop,
+            2 => Self::Pass,
+            3 => Self::Transmit,
+            4 => Self::Redirect,
+            other => bail!("the program said {other}, which is no XDP action"),
+        })
+    }
+}
+
 /// A frame as a driver hands it to a program.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
@@ -145,14 +161,7 @@ impl AttachedProgram {
             .namespace
             .run(|| self.call(&input))
             .with_context(|| format!("run the XDP program on {} bytes", input.frame.len()))?;
-        let verdict = match action {
-            0 => Verdict::Aborted,
-            1 => Verdict::Drop,
-            2 => Verdict::Pass,
-            3 => Verdict::Transmit,
-            4 => Verdict::Redirect,
-            other => bail!("the program said {other}, which is no XDP action"),
-        };
+        let verdict = action.try_into()?;
         out.drain(..input.metadata.min(out.len()));
         Ok(Output {
             verdict,

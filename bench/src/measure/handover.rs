@@ -95,7 +95,7 @@ fn under_load(stage: &mut Stage, moves: u32) -> Result<Vec<f64>> {
         vlan: FROM_VLAN,
     };
     let half = capacity(stage, others, TRIAL)? / 2.0;
-    let load = Load::start(&stage.lab, others, half)?;
+    let load = Load::start(&stage.cables, others, half)?;
     let times = (0..moves).map(|number| one(stage, number)).collect();
     load.stop()?;
     times

@@ -2,12 +2,17 @@
 
 mod evacuation;
 mod first_learning;
+mod forwarding;
 mod handover;
 mod memory;
 mod plan;
+mod program_paths;
+mod side_by_side;
 mod stage;
 mod start;
 mod swarm;
+pub mod table_size;
+mod tcp;
 
 pub use plan::Plan;
 
@@ -19,10 +24,14 @@ use crate::report::Section;
 pub type Measure = fn(&Plan) -> Result<Section>;
 
 /// All questions by their names, in the order in which they are asked.
-pub const SECTIONS: [(&str, Measure); 5] = [
+pub const SECTIONS: [(&str, Measure); 9] = [
+    ("forwarding", forwarding::measure),
+    (table_size::NAME, table_size::measure),
+    ("program-paths", program_paths::measure),
     ("handover", handover::measure),
     ("evacuation", evacuation::measure),
     ("first-learning", first_learning::measure),
     ("memory", memory::measure),
     ("start", start::measure),
+    ("tcp", tcp::measure),
 ];

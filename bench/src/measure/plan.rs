@@ -17,8 +17,8 @@ impl Plan {
     /// Seconds for each section.
     pub const QUICK: Self = Self {
         quick: true,
-        repetitions: 5,
-        run: Duration::from_millis(60),
+        repetitions: 3,
+        run: Duration::from_millis(50),
     };
     /// Minutes.
     pub const FULL: Self = Self {

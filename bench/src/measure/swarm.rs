@@ -27,7 +27,7 @@ const LAST: Duration = Duration::from_secs(5);
 pub struct Swarm {
     /// From the first frame until the last VM was bound to the site, in seconds.
     pub seconds: f64,
-    /// Frames sent that did not arrive.
+    /// Frames that came into the switch and not out of it.
     pub lost: u64,
     /// Why the switch dropped frames.
     pub drops: Vec<(&'static str, u64)>,
@@ -44,7 +44,8 @@ pub fn swarm(stage: &mut Stage, vlan: u16) -> Result<Swarm> {
         frames: VMS,
         vlan,
     };
-    let (bound, arrived, drops) = (changes(stage)?, stage.stamps.count_down()?, drops(stage)?);
+    let (bound, drops) = (changes(stage)?, drops(stage)?);
+    let (entered, arrived) = (stage.entered()?, stage.stamps.count_down()?);
     let (started, started_ns) = (Instant::now(), now_ns()?);
     let mut rounds = 0;
     while changes(stage)? - bound < u64::from(VMS) && started.elapsed() < PATIENCE {
@@ -54,9 +55,14 @@ pub fn swarm(stage: &mut Stage, vlan: u16) -> Result<Swarm> {
         }
         std::thread::sleep(LOOK);
     }
-    let sent = u64::from(rounds) * u64::from(VMS);
     let last_ns = last_bound_ns(stage, vlan)?;
-    let lost = || Ok::<_, anyhow::Error>(sent - (stage.stamps.count_down()? - arrived));
+    let lost = || {
+        let (came, went) = (
+            stage.entered()? - entered,
+            stage.stamps.count_down()? - arrived,
+        );
+        anyhow::Ok(came.saturating_sub(went))
+    };
     let waited = Instant::now();
     while lost()? > 0 && waited.elapsed() < LAST {
         std::thread::sleep(LOOK);
@@ -94,11 +100,12 @@ fn last_bound_ns(stage: &Stage, vlan: u16) -> Result<u64> {
 
 /// Frames dropped, by reason.
 fn drops(stage: &Stage) -> Result<Vec<(&'static str, u64)>> {
-    let drops = Drop::ALL.iter().map(|reason| {
-        let count = stage.tables.drops(*reason)?;
-        Ok((reason.name(), count))
-    });
-    drops.collect()
+    let undelivered = stage.tables.agent(agent::UNDELIVERED)?;
+    let mut drops = vec![("undelivered", undelivered)];
+    for reason in Drop::ALL {
+        drops.push((reason.name(), stage.tables.drops(reason)?));
+    }
+    Ok(drops)
 }
 
 /// What it took, and what was lost.

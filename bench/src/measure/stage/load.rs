@@ -11,9 +11,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
-use lab::Lab;
 
 use super::{Burst, Stage, Stamps};
+use crate::rig::Cables;
 
 /// Frames between two looks at the clock.
 const AT_ONCE: u32 = 512;
@@ -29,9 +29,9 @@ impl Load {
     ///
     /// # Errors
     /// When the programs cannot be loaded or the thread not be started.
-    pub fn start(lab: &Lab, vms: Burst, rate: f64) -> Result<Self> {
+    pub fn start(cables: &Cables, vms: Burst, rate: f64) -> Result<Self> {
         ensure!(rate > 0.0, "a rate of {rate} frames a second");
-        let mut stamps = Stamps::new(lab)?;
+        let mut stamps = Stamps::new(cables)?;
         let burst = Burst {
             frames: AT_ONCE,
             ..vms

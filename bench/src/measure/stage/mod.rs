@@ -9,17 +9,17 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use lab::{Agent, Lab};
+use lab::Agent;
 use switch_agent::{
     datapath::{Names, Pins, Tables},
     types::InstanceName,
 };
-use switch_ebpf::abi::{Binding, BindingKey};
+use switch_ebpf::abi::{Binding, BindingKey, traffic};
 
 pub use load::{Load, capacity};
 pub use stamps::{Burst, Stamps};
 
-use crate::rig::{Family, populate, vm};
+use crate::rig::{Cables, Family, populate, vm};
 
 /// The site that VMs begin at.
 pub const FROM: &str = "dc1";
@@ -38,14 +38,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The switch, and its surroundings.
 pub struct Stage {
-    // First: it cleans up, and the lab's ports must still be there then.
+    // First: it cleans up, and the ports must still be there then.
     agent: Agent,
     /// Its maps.
     pub tables: Tables,
     /// Frames at its far ends.
     pub stamps: Stamps,
-    /// What it stands in.
-    pub lab: Lab,
+    /// What it is plugged into.
+    pub cables: Cables,
     /// How long the agent took to be ready for what is in the table.
     pub start: Duration,
     network: u32,
@@ -61,10 +61,10 @@ impl Stage {
     /// # Errors
     /// When something of it does not start.
     pub fn start(options: &[&str], room: u32, bound: u32) -> Result<Self> {
-        let lab = Lab::without_sites()?;
+        let cables = Cables::lay()?;
         let room = room.to_string();
         let arguments = [&RUN, options, &["--max-flows", &room]].concat();
-        let mut agent = Agent::start(&lab.switch, &arguments)?;
+        let mut agent = Agent::start(&cables.switch, &arguments)?;
         agent.wait_ready(PATIENCE)?;
         agent.kill9()?;
         populate(agent.instance(), &[FROM], bound, Family::V4)?;
@@ -79,7 +79,7 @@ impl Stage {
             let found = sites.find(|(_, (_, name, _))| name == site);
             found.map(|(id, _)| *id).context("a site has no id")
         };
-        let mut stamps = Stamps::new(&lab)?;
+        let mut stamps = Stamps::new(&cables)?;
         stamps.listen()?;
         Ok(Self {
             network: *network,
@@ -88,7 +88,7 @@ impl Stage {
             agent,
             tables,
             stamps,
-            lab,
+            cables,
             start,
         })
     }
@@ -133,6 +133,18 @@ impl Stage {
             address: vm::address(Family::V4, number).into(),
         };
         Ok(self.tables.binding(&key)?)
+    }
+
+    /// How many frames have come in from the sites.
+    ///
+    /// # Errors
+    /// As [`Stage::binding`].
+    pub fn entered(&self) -> Result<u64> {
+        let mut sum = 0;
+        for (_, id) in self.sites {
+            sum += self.tables.traffic(traffic::site(id))?.rx_packets;
+        }
+        Ok(sum)
     }
 
     /// Whether a binding is that of the site with this VLAN.

@@ -2,16 +2,16 @@
 
 use std::net::Ipv4Addr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use aya::{
-    Ebpf, EbpfLoader, TestRunOptions,
+    Ebpf, TestRunOptions,
     maps::{Array, MapData, PerCpuArray},
-    programs::{TestRun, TestRunAttrs, Xdp, XdpMode},
+    programs::{TestRun, TestRunAttrs, Xdp},
 };
 use bench_ebpf::stamped::{Arrival, DOWN, PAYLOAD, PORT, Sender, TAGGED, UNTAGGED, UP};
-use lab::{Lab, Mac, Namespace, Tag, frame};
+use lab::{Mac, Namespace, Tag, frame};
 
-use crate::rig::vm;
+use crate::rig::{Cables, context, object, vm};
 
 /// Frames that the kernel has in its hands at once.
 const BATCH: u32 = 64;
@@ -31,10 +31,15 @@ pub struct Stamps {
     arrived_down: Array<MapData, Arrival>,
     arrived_up: Array<MapData, Arrival>,
     counts: PerCpuArray<MapData, u64>,
-    wan: Namespace,
-    client: Namespace,
-    trunk_end: u32,
-    client_end: u32,
+    sites: End,
+    client: End,
+}
+
+/// The far end of a cable.
+struct End {
+    namespace: Namespace,
+    port: &'static str,
+    index: u32,
 }
 
 /// Which frames VMs send.
@@ -55,32 +60,19 @@ impl Stamps {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn new(lab: &Lab) -> Result<Self> {
-        let object = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/bench"));
-        ensure!(
-            !object.is_empty(),
-            "the benchmark was built without its programs; run it with `cargo xtask bench`"
-        );
-        let loaded = EbpfLoader::new().load(object);
-        let mut ebpf = loaded.context("load the benchmark's programs")?;
+    pub fn new(cables: &Cables) -> Result<Self> {
+        let mut ebpf = object::open()?;
         for name in ["from_vm", "to_vm"] {
-            let loaded = xdp(&mut ebpf, name)?.load();
-            loaded.with_context(|| format!("load the program {name}"))?;
+            object::load(&mut ebpf, name)?;
         }
-        let mut map = |name| {
-            let map = ebpf.take_map(name);
-            map.with_context(|| format!("there is no map {name}"))
-        };
         Ok(Self {
-            senders: map("SENDERS")?.try_into()?,
-            arrived_down: map("ARRIVED_DOWN")?.try_into()?,
-            arrived_up: map("ARRIVED_UP")?.try_into()?,
-            counts: map("STAMPED")?.try_into()?,
+            senders: object::map(&mut ebpf, "SENDERS")?,
+            arrived_down: object::map(&mut ebpf, "ARRIVED_DOWN")?,
+            arrived_up: object::map(&mut ebpf, "ARRIVED_UP")?,
+            counts: object::map(&mut ebpf, "STAMPED")?,
             ebpf,
-            trunk_end: lab.wan.link("pt0")?.index,
-            client_end: lab.client.ns.link("pc0")?.index,
-            wan: lab.wan.clone(),
-            client: lab.client.ns.clone(),
+            sites: End::of(&cables.sites, "pt0")?,
+            client: End::of(&cables.client, "pc0")?,
         })
     }
 
@@ -89,15 +81,8 @@ impl Stamps {
     /// # Errors
     /// When a far end does not take the program.
     pub fn listen(&mut self) -> Result<()> {
-        let program = xdp(&mut self.ebpf, "arrival")?;
-        let loaded = program.load();
-        loaded.context("load the program that notes frames")?;
-        for (ns, name, index) in [
-            (&self.client, "pc0", self.client_end),
-            (&self.wan, "pt0", self.trunk_end),
-        ] {
-            ns.run(|| program.attach_to_if_index(index, XdpMode::Driver))
-                .with_context(|| format!("attach the program that notes frames to {name}"))?;
+        for (end, program) in [(&self.client, "down"), (&self.sites, "up")] {
+            object::attach(&mut self.ebpf, program, &end.namespace, end.port)?;
         }
         Ok(())
     }
@@ -107,21 +92,19 @@ impl Stamps {
     /// # Errors
     /// When the kernel does not run the program.
     pub fn send_down(&mut self, burst: Burst) -> Result<()> {
-        let plain = plain((vm::mac(0), Ipv4Addr::UNSPECIFIED), (CLIENT, CLIENT_IPV4));
+        let plain = plain(nobody(), (CLIENT, CLIENT_IPV4));
         let frame = frame::tagged(&[Tag::c(burst.vlan)], &plain);
         let mut header = [0; TAGGED];
         header.copy_from_slice(&frame[..TAGGED]);
         let sender = Sender {
             header,
             sum: sum(&plain),
-            output: self.trunk_end,
             next: 0,
             first: burst.first,
             count: burst.vms,
         };
         self.senders.set(DOWN, sender, 0)?;
-        let program = xdp(&mut self.ebpf, "from_vm")?;
-        self.wan.run(|| run(program, &frame, burst.frames))
+        self.sites.send(&self.ebpf, "from_vm", &frame, burst.frames)
     }
 
     /// Has a client send a frame to a VM.
@@ -129,20 +112,18 @@ impl Stamps {
     /// # Errors
     /// As [`Stamps::send_down`].
     pub fn send_up(&mut self, number: u32) -> Result<()> {
-        let frame = plain((CLIENT, CLIENT_IPV4), (vm::mac(0), Ipv4Addr::UNSPECIFIED));
+        let frame = plain((CLIENT, CLIENT_IPV4), nobody());
         let mut header = [0; TAGGED];
         header[..UNTAGGED].copy_from_slice(&frame[..UNTAGGED]);
         let sender = Sender {
             header,
             sum: sum(&frame),
-            output: self.client_end,
             next: 0,
             first: number,
             count: 1,
         };
         self.senders.set(UP, sender, 0)?;
-        let program = xdp(&mut self.ebpf, "to_vm")?;
-        self.client.run(|| run(program, &frame, 1))
+        self.client.send(&self.ebpf, "to_vm", &frame, 1)
     }
 
     /// When the first frame of a VM was sent and arrived at the client, if it has.
@@ -175,10 +156,9 @@ fn first(arrived: &Array<MapData, Arrival>, number: u32) -> Result<Option<Arriva
     Ok((arrival.arrived_ns != 0).then_some(arrival))
 }
 
-fn xdp<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
-    let program = ebpf.program_mut(name);
-    let program = program.with_context(|| format!("there is no program {name}"))?;
-    Ok(program.try_into()?)
+/// The VM whose MAC and address end with zeroes.
+fn nobody() -> (Mac, Ipv4Addr) {
+    (vm::mac(0), Ipv4Addr::new(10, 0, 0, 0))
 }
 
 /// A frame without a tag. One of the addresses is a VM's, which the program writes.
@@ -201,17 +181,34 @@ fn sum(plain: &[u8]) -> u16 {
     !u16::from_be_bytes([plain[at], plain[at + 1]])
 }
 
-/// Runs a program on copies of a frame, and does with each as the program says.
-fn run(program: &Xdp, frame: &[u8], count: u32) -> Result<()> {
-    let options = TestRunOptions {
-        data_in: Some(frame),
-        repeat: count,
-        attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
-        ..TestRunOptions::new()
-    };
-    let ran = program.test_run(options);
-    ran.with_context(|| format!("send {count} frames"))?;
-    Ok(())
+impl End {
+    fn of(namespace: &Namespace, port: &'static str) -> Result<Self> {
+        Ok(Self {
+            namespace: namespace.clone(),
+            port,
+            index: namespace.link(port)?.index,
+        })
+    }
+
+    /// Runs a program on copies of a frame, and sends them into the cable.
+    fn send(&self, ebpf: &Ebpf, name: &str, frame: &[u8], count: u32) -> Result<()> {
+        let program = ebpf.program(name);
+        let program: &Xdp = program
+            .with_context(|| format!("there is no program {name}"))?
+            .try_into()?;
+        let context = context(self.index, frame);
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            ctx_in: Some(&context),
+            repeat: count,
+            attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
+            ..TestRunOptions::new()
+        };
+        // The kernel looks the port up in the namespace of the thread.
+        let ran = self.namespace.run(|| program.test_run(options));
+        ran.with_context(|| format!("send {count} frames into {}", self.port))?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -222,7 +219,7 @@ mod tests {
 
     #[test]
     fn frames_are_as_the_programs_expect_them() {
-        let frame = plain((vm::mac(0), Ipv4Addr::UNSPECIFIED), (CLIENT, CLIENT_IPV4));
+        let frame = plain(nobody(), (CLIENT, CLIENT_IPV4));
         assert_eq!(frame.len(), UNTAGGED + PACKET);
         let words = frame[UNTAGGED..][..20].chunks(2);
         let words = words.map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));

@@ -9,10 +9,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use lab::{Agent, Lab, LinkCounters, Vm};
+use lab::{Agent, Lab, LinkCounters, Vm, interrupt::idle};
 use serde::Deserialize;
-
-use lab::interrupt::idle;
 
 /// How long frames may still be under way when the traffic has stopped.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -7,9 +7,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use etherparse::{InternetSlice, SlicedPacket, TransportSlice};
-use lab::{Lab, Mac, RawReceiver, Vm};
-
-use lab::interrupt;
+use lab::{Lab, Mac, RawReceiver, Vm, interrupt};
 
 /// How long news may take before they are believed to be lost.
 pub const PATIENCE: Duration = Duration::from_secs(5);

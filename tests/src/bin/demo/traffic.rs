@@ -10,12 +10,11 @@ use std::{
 use anyhow::{Context, Result};
 use lab::{
     Host,
+    interrupt::wait_until,
     traffic::{
         Download, Responder, Transfer, UdpReceiver, UdpReport, UdpSender, responder::Paused,
     },
 };
-
-use lab::interrupt::wait_until;
 
 /// How fast the download is, in bytes a second: fast enough to be felt, slow enough for any machine.
 pub const RATE: u64 = 10_000_000;
