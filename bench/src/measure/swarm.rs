@@ -103,7 +103,7 @@ fn drops(stage: &Stage) -> Result<Vec<(&'static str, u64)>> {
     let undelivered = stage.tables.agent(agent::UNDELIVERED)?;
     let mut drops = vec![("undelivered", undelivered)];
     for reason in Drop::ALL {
-        drops.push((reason.name(), stage.tables.drops(reason)?));
+        drops.push((reason.name(), stage.tables.drops(*reason)?));
     }
     Ok(drops)
 }
