@@ -4,13 +4,13 @@ mod forwarding;
 mod plan;
 mod program_paths;
 mod side_by_side;
-pub mod table_size;
+mod table_size;
 
 pub use plan::Plan;
 
 use anyhow::Result;
 
-use crate::report::Section;
+use crate::report::{BySize, Section};
 
 /// What answers a question.
 pub type Measure = fn(&Plan) -> Result<Section>;
@@ -18,6 +18,6 @@ pub type Measure = fn(&Plan) -> Result<Section>;
 /// All questions by their names, in the order in which they are asked.
 pub const SECTIONS: [(&str, Measure); 3] = [
     ("forwarding", forwarding::measure),
-    (table_size::NAME, table_size::measure),
+    (BySize::SECTION, table_size::measure),
     ("program-paths", program_paths::measure),
 ];
