@@ -18,12 +18,15 @@ impl Unit {
     /// A figure in this unit, with three digits that count.
     pub fn text(self, figure: f64) -> String {
         let (unit, Scale { prefixes, first }) = self.words();
+        if figure == 0.0 {
+            return format!("0 {unit}").trim_end().to_owned();
+        }
         let (mut figure, mut at) = (figure, first);
         // What would be rounded up to 1000 is too large as well.
         while figure.abs() >= 999.5 && at + 1 < prefixes.len() {
             (figure, at) = (figure / 1000.0, at + 1);
         }
-        while figure != 0.0 && figure.abs() < 0.9995 && at > 0 {
+        while figure.abs() < 0.9995 && at > 0 {
             (figure, at) = (figure * 1000.0, at - 1);
         }
         let digits = digits(figure);
@@ -106,9 +109,9 @@ mod tests {
             (Unit::Nanoseconds, -3.0, "-3.00 ns"),
             (Unit::Seconds, 0.0125, "12.5 ms"),
             (Unit::Seconds, 90.0, "90.0 s"),
-            (Unit::Seconds, 0.0, "0.00 s"),
+            (Unit::Seconds, 0.0, "0 s"),
             (Unit::Bytes, 312_000_000.0, "312 MB"),
-            (Unit::Frames, 0.0, "0.00"),
+            (Unit::Frames, 0.0, "0"),
         ] {
             assert_eq!(unit.text(figure), text);
         }
