@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, builder::PossibleValuesParser};
+use clap::{Parser, Subcommand, builder::PossibleValuesParser};
+use lab::conventional::control_device;
 
 use crate::measure::SECTIONS;
 
@@ -12,7 +13,7 @@ use crate::measure::SECTIONS;
 /// where figures do not. Needs root; what it puts up is gone when it ends. What is not installed, such as
 /// Open vSwitch, is said to be missing. The exit status says whether it could measure, not what came out.
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo xtask bench")]
+#[command(bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
 pub struct Args {
     /// Minutes, not half an hour: fewer runs of less
     #[arg(long)]
@@ -29,6 +30,17 @@ pub struct Args {
     /// Where to draw it [default: bench.svg beside this program]
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub part: Option<Part>,
+}
+
+/// What the benchmark starts as a process of its own.
+#[derive(Debug, Subcommand)]
+pub enum Part {
+    /// The control device of Fig. 7
+    #[command(hide = true)]
+    ControlDevice(control_device::Args),
 }
 
 fn names() -> PossibleValuesParser {

@@ -22,9 +22,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
-use lab::{interrupt, paint::Sheet};
+use lab::{conventional::control_device, interrupt, paint::Sheet};
 
-use cli::Args;
+use cli::{Args, Part};
 use measure::{Plan, SECTIONS};
 use report::{Machine, Report};
 
@@ -32,7 +32,12 @@ use report::{Machine, Report};
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let mut args = Args::parse();
+    let done = match args.part.take() {
+        Some(Part::ControlDevice(args)) => control_device::run(args),
+        None => run(&args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) if interrupt::wanted() => {
             eprintln!("bench: interrupted; everything is cleaned up");

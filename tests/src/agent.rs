@@ -20,6 +20,7 @@ use nix::{
 
 mod identity;
 mod output;
+mod running;
 mod stats;
 mod told;
 
@@ -27,6 +28,7 @@ use crate::{Namespace, lock, poll_until};
 use output::{collect, output_within};
 
 pub use identity::{BINARY, binary, instance};
+pub use running::Running;
 pub use stats::Stats;
 
 /// How long a command other than `run` and `gateway` may take.

@@ -23,7 +23,7 @@ mod cables;
 mod cpu;
 pub mod object;
 mod populate;
-mod process;
+pub mod process;
 mod repeated;
 mod station;
 pub mod system;
@@ -36,9 +36,10 @@ use anyhow::{Context, Result};
 use lab::Namespace;
 
 pub use cables::{Cables, PORTS, VLAN};
-pub use populate::populate;
+pub use populate::{now_ns, populate};
 pub use repeated::{Repeated, Which};
 use station::Station;
+pub use station::context;
 pub use traffic::{Direction, Traffic};
 pub use vm::Family;
 

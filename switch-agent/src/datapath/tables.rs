@@ -9,6 +9,7 @@ use switch_ebpf::abi::{
 use super::{
     DatapathError, Pins,
     allowed::Allowed,
+    batch,
     tally::{Tally, add},
 };
 
@@ -89,7 +90,7 @@ impl Tables {
 
     /// Every binding, in no order.
     pub fn bindings(&self) -> impl Iterator<Item = Result<(BindingKey, Binding), MapError>> {
-        self.bindings.iter()
+        batch::elements(&self.bindings)
     }
 
     /// Puts a binding in place of the former one, at once for every CPU.

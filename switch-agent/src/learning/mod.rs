@@ -4,6 +4,7 @@
 //! lock. Others reach it through [`Handle`].
 
 mod announce;
+mod by_mac;
 mod confirm;
 mod conflict;
 mod decide;
