@@ -2,53 +2,104 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`cli`] | the command line |
 //! | [`measure`] | the questions |
 //! | [`rig`] | what is measured on |
 //! | [`report`] | what was measured, and how it is shown |
 
+mod cli;
 mod measure;
 mod report;
 mod rig;
 
-fn main() -> anyhow::Result<()> {
-    let args: Vec<_> = std::env::args().collect();
-    if args[1] == "control-device" {
-        use clap::Parser;
-        #[derive(clap::Parser)]
-        struct A {
-            #[command(flatten)]
-            args: lab::conventional::control_device::Args,
+use std::{
+    env,
+    fs::File,
+    io::{self, BufWriter, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use lab::{conventional::control_device, interrupt, paint::Sheet};
+
+use cli::{Args, Part};
+use measure::{Plan, SECTIONS};
+use report::{Machine, Report};
+
+/// What a shell shows for a program that SIGINT has ended.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let mut args = Args::parse();
+    let done = match args.part.take() {
+        Some(Part::ControlDevice(args)) => control_device::run(args),
+        None => run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if interrupt::wanted() => {
+            eprintln!("bench: interrupted; everything is cleaned up");
+            ExitCode::from(INTERRUPTED)
         }
-        return lab::conventional::control_device::run(A::parse_from(&args[1..]).args);
-    }
-    lab::interrupt::watch()?;
-    for (name, measure) in measure::SECTIONS {
-        if args[1..].iter().any(|arg| arg == name) {
-            let started = std::time::Instant::now();
-            let section = measure(&measure::Plan::QUICK)?;
-            for row in &section.rows {
-                let show = |outcome: &report::Outcome| match outcome {
-                    report::Outcome::Measured(samples, unit) => format!(
-                        "p50 {} p99 {} {unit:?}",
-                        samples.median(),
-                        samples.percentile(99.0)
-                    ),
-                    report::Outcome::Missing(what) => what.clone(),
-                };
-                println!(
-                    "{}: {} {:?} {:?}",
-                    row.what,
-                    show(&row.ours),
-                    row.against.as_ref().map(|a| (
-                        a.name,
-                        show(&a.outcome),
-                        a.ratio.as_ref().map(|r| r.median())
-                    )),
-                    row.goal
-                );
-            }
-            println!("{name} took {:?}", started.elapsed());
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
         }
     }
-    Ok(())
+}
+
+fn run(args: &Args) -> Result<()> {
+    let svg = match &args.svg {
+        Some(path) => path.clone(),
+        None => env::current_exe()
+            .context("find this program")?
+            .with_extension("svg"),
+    };
+    // Whether there can be files is known before minutes have passed.
+    let sheet = Sheet::new(svg)?;
+    let json = args.json.as_deref().map(create).transpose()?;
+    interrupt::watch()?;
+
+    let (plan, name) = if args.quick {
+        (Plan::QUICK, "quick")
+    } else {
+        (Plan::FULL, "full")
+    };
+    let report = measure(args, &plan, name)?;
+    if let Some((path, mut file)) = json {
+        serde_json::to_writer_pretty(&mut file, &report)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(file))
+            .and_then(|()| file.flush())
+            .with_context(|| format!("write {}", path.display()))?;
+    }
+    let svg = sheet.save(&report.picture())?;
+    writeln!(io::stdout(), "\nAs a picture: {}", svg.display()).context("write to stdout")
+}
+
+/// Measures what is asked for, and shows each section when it is done.
+fn measure(args: &Args, plan: &Plan, name: &'static str) -> Result<Report> {
+    let mut report = Report {
+        machine: Machine::this()?,
+        plan: name,
+        sections: Vec::new(),
+    };
+    let mut out = io::stdout();
+    report.write_head(&mut out).context("write to stdout")?;
+    for (name, measure) in SECTIONS {
+        if args.wants(name) {
+            interrupt::check()?;
+            let section = measure(plan).with_context(|| format!("measure {name}"))?;
+            section.write(&mut out).context("write to stdout")?;
+            report.sections.push(section);
+        }
+    }
+    Ok(report)
+}
+
+fn create(path: &Path) -> Result<(PathBuf, BufWriter<File>)> {
+    let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
+    Ok((path.to_owned(), BufWriter::new(file)))
 }

@@ -11,14 +11,14 @@ mod side_by_side;
 mod stage;
 mod start;
 mod swarm;
-pub mod table_size;
+mod table_size;
 mod tcp;
 
 pub use plan::Plan;
 
 use anyhow::Result;
 
-use crate::report::Section;
+use crate::report::{BySize, Section};
 
 /// What answers a question.
 pub type Measure = fn(&Plan) -> Result<Section>;
@@ -26,7 +26,7 @@ pub type Measure = fn(&Plan) -> Result<Section>;
 /// All questions by their names, in the order in which they are asked.
 pub const SECTIONS: [(&str, Measure); 9] = [
     ("forwarding", forwarding::measure),
-    (table_size::NAME, table_size::measure),
+    (BySize::SECTION, table_size::measure),
     ("program-paths", program_paths::measure),
     ("handover", handover::measure),
     ("evacuation", evacuation::measure),
