@@ -171,7 +171,8 @@ fn rows_of(
             let others = Samples::new(others).context("nothing to compare with")?;
             Some(Against {
                 name,
-                ratio: times.over(&others),
+                // The goal is of the time.
+                ratio: None,
                 outcome: Outcome::Measured(others, Unit::Nanoseconds),
             })
         }

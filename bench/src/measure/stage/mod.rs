@@ -38,12 +38,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The switch, and its surroundings.
 pub struct Stage {
-    // First: it cleans up, and the ports must still be there then.
+    // Set up last and taken down first: a veth whose other end has a program cannot be given back all
+    // the offloads that the switch found at its port.
+    /// Frames at its far ends.
+    pub stamps: Stamps,
+    // Before the cables: it cleans up, and the ports must still be there then.
     agent: Agent,
     /// Its maps.
     pub tables: Tables,
-    /// Frames at its far ends.
-    pub stamps: Stamps,
     /// What it is plugged into.
     pub cables: Cables,
     /// How long the agent took to be ready for what is in the table.
