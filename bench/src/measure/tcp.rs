@@ -106,7 +106,10 @@ impl Line {
     fn through_bridge() -> Result<Self> {
         let cables = Cables::lay()?;
         let bridge = Bridge::start(&cables.switch)?;
-        Self::new(cables, bridge)
+        let line = Self::new(cables, bridge)?;
+        line.vm.join_vlan(Tag::c(VLAN))?;
+        line.client.join_vlan(Tag::c(VLAN))?;
+        Ok(line)
     }
 
     fn new(cables: Cables, system: impl Any) -> Result<Self> {

@@ -3,6 +3,7 @@
 mod allowed;
 mod batch;
 mod load;
+mod mapped;
 mod pins;
 mod tables;
 mod tally;

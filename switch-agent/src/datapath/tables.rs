@@ -10,6 +10,7 @@ use super::{
     DatapathError, Pins,
     allowed::Allowed,
     batch,
+    mapped::Mapped,
     tally::{Tally, add},
 };
 
@@ -25,7 +26,7 @@ pub struct Tables {
     pub(super) meta: Array<MapData, Meta>,
     bindings: HashMap<MapData, BindingKey, Binding>,
     flow_traffic: PerCpuArray<MapData, FlowTraffic>,
-    queued: Array<MapData, u64>,
+    queued: Mapped<u64>,
     pub(super) allowed: Allowed,
     refused: HashMap<MapData, SourceKey, u64>,
     limited: PerCpuArray<MapData, u64>,
@@ -48,6 +49,16 @@ macro_rules! open {
 }
 pub(crate) use open;
 
+/// The same for an array in this process's memory.
+macro_rules! open_mapped {
+    ($pins:expr, $name:expr) => {
+        aya::maps::MapData::from_pin($pins.map($name))
+            .and_then(|map| $crate::datapath::mapped::Mapped::open(&map))
+            .map_err(|source| DatapathError::Open { map: $name, source })?
+    };
+}
+pub(crate) use open_mapped;
+
 impl Tables {
     /// Opens what an instance has pinned.
     ///
@@ -66,7 +77,7 @@ impl Tables {
             meta: open!(pins, names::META, Array),
             bindings: open!(pins, names::BINDINGS, HashMap),
             flow_traffic: open!(pins, names::FLOW_TRAFFIC, PerCpuArray),
-            queued: open!(pins, names::QUEUED, Array),
+            queued: open_mapped!(pins, names::QUEUED),
             allowed: Allowed::open(pins)?,
             refused: open!(pins, names::REFUSED, LruHashMap => HashMap),
             limited: open!(pins, names::LIMITED, PerCpuArray),
@@ -124,7 +135,7 @@ impl Tables {
 
     /// How many frames have ever queued up under a slot.
     pub fn queued(&self, slot: u32) -> Result<u64, MapError> {
-        self.queued.get(&slot, 0)
+        self.queued.get(slot)
     }
 
     /// For each CPU how often its program has begun or ended: odd while it runs.

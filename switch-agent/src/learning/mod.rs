@@ -16,6 +16,7 @@ mod handover;
 mod heard;
 mod idle;
 mod learner;
+mod log_quota;
 mod operator;
 mod outbox;
 mod quarantine;
