@@ -117,11 +117,7 @@ fn one(stage: &mut Stage, number: u32) -> Result<f64> {
     stage.stamps.send_down(fast_packet)?;
     if std::env::var_os("STAY").is_some() {
         return Ok({
-            let a = spin_until(
-                PATIENCE,
-                || String::new(),
-                || stage.stamps.arrived_down(number),
-            )?;
+            let a = spin_until(PATIENCE, String::new, || stage.stamps.arrived_down(number))?;
             (a.arrived_ns - a.sent_ns) as f64
         });
     }
