@@ -20,13 +20,13 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Parser as _;
 use lab::{conventional::control_device, interrupt, paint::Sheet};
 
 use cli::{Args, Part};
 use measure::{Plan, SECTIONS};
-use report::{Machine, Report};
+use report::{Failure, Machine, Report};
 
 /// What a shell shows for a program that SIGINT has ended.
 const INTERRUPTED: u8 = 130;
@@ -76,7 +76,14 @@ fn run(args: &Args) -> Result<()> {
             .with_context(|| format!("write {}", path.display()))?;
     }
     let svg = sheet.save(&report.picture())?;
-    writeln!(io::stdout(), "\nAs a picture: {}", svg.display()).context("write to stdout")
+    writeln!(io::stdout(), "\nAs a picture: {}", svg.display()).context("write to stdout")?;
+    let failed: Vec<_> = report.failed.iter().map(|failed| failed.section).collect();
+    ensure!(
+        failed.is_empty(),
+        "not everything could be measured: {}",
+        failed.join(", ")
+    );
+    Ok(())
 }
 
 /// Measures what is asked for, and shows each section when it is done.
@@ -85,15 +92,26 @@ fn measure(args: &Args, plan: &Plan, name: &'static str) -> Result<Report> {
         machine: Machine::this()?,
         plan: name,
         sections: Vec::new(),
+        failed: Vec::new(),
     };
     let mut out = io::stdout();
     report.write_head(&mut out).context("write to stdout")?;
-    for (name, measure) in SECTIONS {
-        if args.wants(name) {
-            interrupt::check()?;
-            let section = measure(plan).with_context(|| format!("measure {name}"))?;
-            section.write(&mut out).context("write to stdout")?;
-            report.sections.push(section);
+    for (section, measure) in SECTIONS {
+        if !args.wants(section) {
+            continue;
+        }
+        match measure(plan) {
+            Ok(measured) => {
+                measured.write(&mut out).context("write to stdout")?;
+                report.sections.push(measured);
+            }
+            Err(error) => {
+                interrupt::check()?;
+                // What else was measured, in half an hour perhaps, is not to be lost.
+                eprintln!("bench: cannot measure {section}: {error:#}");
+                let why = format!("{error:#}");
+                report.failed.push(Failure { section, why });
+            }
         }
     }
     Ok(report)

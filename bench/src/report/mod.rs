@@ -22,6 +22,17 @@ pub struct Report {
     pub plan: &'static str,
     /// What.
     pub sections: Vec<Section>,
+    /// What could not be measured.
+    pub failed: Vec<Failure>,
+}
+
+/// A question without an answer: the machine, or the switch, did not do what was expected.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    /// The section's name.
+    pub section: &'static str,
+    /// What went wrong.
+    pub why: String,
 }
 
 /// One question, measured in several ways.

@@ -152,6 +152,7 @@ mod tests {
             },
             plan: "quick",
             sections,
+            failed: Vec::new(),
         }
     }
 
