@@ -2,6 +2,8 @@
 
 #![cfg_attr(target_arch = "bpf", no_std)]
 
+pub mod stamped;
+
 /// How many addresses [`address`] tells apart.
 pub const ADDRESSES: u32 = 1 << 24;
 

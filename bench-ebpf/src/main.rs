@@ -11,6 +11,8 @@ mod sink;
 #[cfg(target_arch = "bpf")]
 mod source;
 #[cfg(target_arch = "bpf")]
+mod stamp;
+#[cfg(target_arch = "bpf")]
 mod stream;
 
 #[cfg(target_arch = "bpf")]

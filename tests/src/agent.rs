@@ -20,6 +20,7 @@ use nix::{
 
 mod identity;
 mod output;
+mod running;
 mod stats;
 mod stopped;
 mod told;
@@ -28,6 +29,7 @@ use crate::{Namespace, lock, poll_until};
 use output::{collect, output_within};
 
 pub use identity::{BINARY, binary, instance};
+pub use running::Running;
 pub use stats::Stats;
 
 /// How long a command other than `run` and `gateway` may take.

@@ -15,6 +15,7 @@
 //! | [`prog_run`] | running the XDP program of a port on one frame |
 //! | [`traffic`] | TCP downloads, numbered UDP streams, echo |
 //! | [`agent`] | a running `switch-agent` that leaves nothing behind |
+//! | [`conventional`] | Fig. 7: the system that a control device moves VMs in |
 //! | [`interrupt`] | Ctrl-C |
 //! | [`paint`] | pictures of what was measured |
 //! | [`poll`] | waiting for something to become true |
@@ -23,6 +24,7 @@
 //! own, never on an async worker, so it can be used from any test.
 
 pub mod agent;
+pub mod conventional;
 pub mod fig1;
 pub mod frame;
 pub mod host;
@@ -37,6 +39,7 @@ pub mod raw;
 pub mod traffic;
 
 pub use agent::Agent;
+pub use conventional::Conventional;
 pub use fig1::{Dc, Lab, Vm};
 pub use frame::{Mac, Tag};
 pub use host::{Endpoint, Host};

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use crate::{exec, setup, test};
+use crate::{bench, exec, setup, test};
 
-/// Formatting, lints, tests; the fast ones first.
+/// Formatting, lints, tests, and whether the benchmark runs; the fast ones first.
 pub fn run() -> Result<()> {
     // First, or the lack of root would show only after minutes.
     test::can_run("ci")?;
@@ -15,5 +15,6 @@ pub fn run() -> Result<()> {
             .args(["--workspace", "--all-targets", "--locked"])
             .args(["--", "-D", "warnings"]),
     )?;
-    test::run(&[])
+    test::run(&[])?;
+    bench::smoke()
 }

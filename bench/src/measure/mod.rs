@@ -1,23 +1,37 @@
 //! What is measured, a file for each question.
 
+mod evacuation;
+mod first_learning;
 mod forwarding;
+mod handover;
+mod memory;
 mod plan;
 mod program_paths;
 mod side_by_side;
-pub mod table_size;
+mod stage;
+mod start;
+mod swarm;
+mod table_size;
+mod tcp;
 
 pub use plan::Plan;
 
 use anyhow::Result;
 
-use crate::report::Section;
+use crate::report::{BySize, Section};
 
 /// What answers a question.
 pub type Measure = fn(&Plan) -> Result<Section>;
 
 /// All questions by their names, in the order in which they are asked.
-pub const SECTIONS: [(&str, Measure); 3] = [
+pub const SECTIONS: [(&str, Measure); 9] = [
     ("forwarding", forwarding::measure),
-    (table_size::NAME, table_size::measure),
+    (BySize::SECTION, table_size::measure),
     ("program-paths", program_paths::measure),
+    ("handover", handover::measure),
+    ("evacuation", evacuation::measure),
+    ("first-learning", first_learning::measure),
+    ("memory", memory::measure),
+    ("start", start::measure),
+    ("tcp", tcp::measure),
 ];

@@ -1,10 +1,39 @@
 //! What was measured: sections of rows, which table, JSON and picture are made of.
 
+mod by_size;
+mod figure;
+mod machine;
+mod picture;
 mod samples;
+mod text;
 
+pub use by_size::BySize;
+pub use machine::Machine;
 pub use samples::Samples;
 
 use serde::Serialize;
+
+/// Everything that one run has measured.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// On what.
+    pub machine: Machine,
+    /// How thoroughly: `quick` or `full`.
+    pub plan: &'static str,
+    /// What.
+    pub sections: Vec<Section>,
+    /// What could not be measured.
+    pub failed: Vec<Failure>,
+}
+
+/// A question without an answer: the machine, or the switch, did not do what was expected.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    /// The section's name.
+    pub section: &'static str,
+    /// What went wrong.
+    pub why: String,
+}
 
 /// One question, measured in several ways.
 #[derive(Debug, Serialize)]
@@ -77,4 +106,34 @@ pub enum Unit {
     Seconds,
     /// Frames.
     Frames,
+}
+
+impl Row {
+    /// The figure that a goal is about: the ratio where there is another system, else the switch's own,
+    /// in its unit. Nothing where either was not measured.
+    pub fn judged(&self) -> Option<(f64, Option<Unit>)> {
+        let Outcome::Measured(ours, unit) = &self.ours else {
+            return None;
+        };
+        match &self.against {
+            Some(Against {
+                ratio: Some(ratio), ..
+            }) => Some((ratio.median(), None)),
+            Some(Against {
+                outcome: Outcome::Missing(_),
+                ..
+            }) => None,
+            _ => Some((ours.median(), Some(*unit))),
+        }
+    }
+}
+
+impl Goal {
+    /// Whether a figure is what it should be.
+    pub fn is_met(self, figure: f64) -> bool {
+        match self {
+            Self::AtLeast(least) => figure >= least,
+            Self::AtMost(most) => figure <= most,
+        }
+    }
 }

@@ -35,4 +35,55 @@ impl Samples {
     pub fn median(&self) -> f64 {
         self.percentile(50.0)
     }
+
+    /// The smallest figure.
+    #[must_use]
+    pub fn least(&self) -> f64 {
+        self.percentile(0.0)
+    }
+
+    /// The greatest figure.
+    #[must_use]
+    pub fn most(&self) -> f64 {
+        self.percentile(100.0)
+    }
+
+    /// How many figures there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(figures: &[f64]) -> Samples {
+        Samples::new(figures.to_vec()).expect("figures")
+    }
+
+    #[test]
+    fn no_figures_and_none_that_is_no_number() {
+        assert_eq!(Samples::new(Vec::new()), None);
+        assert_eq!(Samples::new(vec![1.0, f64::NAN]), None);
+        assert_eq!(Samples::new(vec![1.0, f64::INFINITY]), None);
+    }
+
+    #[test]
+    fn percentiles_are_figures_that_were_measured() {
+        let odd = samples(&[5.0, 1.0, 3.0]);
+        assert_eq!((odd.least(), odd.median(), odd.most()), (1.0, 3.0, 5.0));
+        let even = samples(&[4.0, 1.0, 3.0, 2.0]);
+        assert_eq!((even.median(), even.percentile(75.0)), (2.0, 3.0));
+        let hundred: Vec<_> = (1..=100).map(f64::from).collect();
+        assert_eq!(samples(&hundred).percentile(99.0), 99.0);
+    }
+
+    #[test]
+    fn ratios_are_those_of_neighbours() {
+        let ratio = samples(&[2.0, 9.0]).over(&samples(&[1.0, 3.0, 7.0]));
+        assert_eq!(ratio, Some(samples(&[2.0, 3.0])));
+        assert_eq!(samples(&[1.0]).over(&samples(&[0.0])), None);
+    }
 }

@@ -23,7 +23,7 @@ mod cables;
 mod cpu;
 pub mod object;
 mod populate;
-mod process;
+pub mod process;
 mod repeated;
 mod station;
 pub mod system;
@@ -36,9 +36,10 @@ use anyhow::{Context, Result};
 use lab::Namespace;
 
 pub use cables::{Cables, PORTS, VLAN};
-pub use populate::populate;
+pub use populate::{now_ns, populate};
 pub use repeated::{Repeated, Which};
 use station::Station;
+pub use station::context;
 pub use traffic::{Direction, Traffic};
 pub use vm::Family;
 
@@ -49,11 +50,12 @@ const LEAST: u128 = 4096;
 
 /// Two stations with a system between them.
 pub struct Rig {
-    // First, for it is at the ports and lets go of them.
-    _system: Box<dyn Any>,
+    // Set up last and taken down first: a veth whose other end has a program cannot be given back all
+    // the offloads that the switch found at its port.
     client: Station,
     sites: Station,
-    // Last: without a holder the switch's namespace is gone, and its cables with it.
+    _system: Box<dyn Any>,
+    // Without a holder the switch's namespace is gone, and its cables with it.
     _cables: Cables,
 }
 

@@ -67,8 +67,11 @@ fn first_free_slot(tables: &Tables) -> Result<u32> {
     Ok(free)
 }
 
-/// The clock that bindings' times are of.
-fn now_ns() -> Result<u64> {
+/// The clock that bindings' times are of: `CLOCK_MONOTONIC`, in nanoseconds.
+///
+/// # Errors
+/// Never: every kernel has it.
+pub fn now_ns() -> Result<u64> {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
     Ok(now.tv_sec().unsigned_abs() * 1_000_000_000 + now.tv_nsec().unsigned_abs())
 }

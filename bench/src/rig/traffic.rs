@@ -183,7 +183,7 @@ mod tests {
                         first: 0,
                         flows: 10,
                     };
-                    for low in [0, 1, 0x1234, 0xab_cdef, 0xff_ffff] {
+                    for low in [0_u32, 1, 0x1234, 0xab_cdef, 0xff_ffff] {
                         let [_, a, b, c] = low.to_be_bytes();
                         let expected = traffic.frame_of(low, [0x02, 0, 0, a, b, c]);
                         assert_eq!(generated(&traffic, low), expected, "{traffic}, {low:#x}");

@@ -1,8 +1,10 @@
 //! The datapath as the agent sees it: programs loaded, maps pinned and typed, ports attached.
 
 mod allowed;
+mod batch;
 mod leave;
 mod load;
+mod mapped;
 mod pins;
 mod tables;
 mod tally;

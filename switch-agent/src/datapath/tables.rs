@@ -10,6 +10,8 @@ use switch_ebpf::abi::{
 use super::{
     DatapathError, Pins,
     allowed::Allowed,
+    batch,
+    mapped::Mapped,
     tally::{Tally, add},
 };
 
@@ -25,7 +27,7 @@ pub struct Tables {
     pub(super) meta: Array<MapData, Meta>,
     bindings: HashMap<MapData, BindingKey, Binding>,
     flow_traffic: PerCpuArray<MapData, FlowTraffic>,
-    queued: Array<MapData, Queued>,
+    queued: Mapped<Queued>,
     pub(super) allowed: Allowed,
     refused: HashMap<MapData, SourceKey, u64>,
     limited: PerCpuArray<MapData, u64>,
@@ -48,6 +50,16 @@ macro_rules! open {
 }
 pub(crate) use open;
 
+/// The same for an array in this process's memory.
+macro_rules! open_mapped {
+    ($pins:expr, $name:expr) => {
+        aya::maps::MapData::from_pin($pins.map($name))
+            .and_then(|map| $crate::datapath::mapped::Mapped::open(&map))
+            .map_err(|source| DatapathError::Open { map: $name, source })?
+    };
+}
+pub(crate) use open_mapped;
+
 impl Tables {
     /// Opens what an instance has pinned.
     ///
@@ -66,7 +78,7 @@ impl Tables {
             meta: open!(pins, names::META, Array),
             bindings: open!(pins, names::BINDINGS, HashMap),
             flow_traffic: open!(pins, names::FLOW_TRAFFIC, PerCpuArray),
-            queued: open!(pins, names::QUEUED, Array),
+            queued: open_mapped!(pins, names::QUEUED),
             allowed: Allowed::open(pins)?,
             refused: open!(pins, names::REFUSED, LruHashMap => HashMap),
             limited: open!(pins, names::LIMITED, PerCpuArray),
@@ -90,7 +102,7 @@ impl Tables {
 
     /// Every binding, in no order.
     pub fn bindings(&self) -> impl Iterator<Item = Result<(BindingKey, Binding), MapError>> {
-        self.bindings.iter()
+        batch::elements(&self.bindings)
     }
 
     /// Puts a binding in place of the former one, at once for every CPU.
@@ -124,7 +136,7 @@ impl Tables {
 
     /// How many frames have ever queued up under a slot.
     pub fn queued(&self, slot: u32) -> Result<Queued, MapError> {
-        self.queued.get(&slot, 0)
+        self.queued.get(slot)
     }
 
     /// For each CPU how often its program has begun or ended: odd while it runs.

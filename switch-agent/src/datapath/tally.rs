@@ -6,15 +6,19 @@ use aya::{
 };
 use switch_ebpf::abi::{Drop, Forwarded, Traffic, names};
 
-use super::{DatapathError, Pins, tables::open};
+use super::{
+    DatapathError, Pins,
+    mapped::Mapped,
+    tables::{open, open_mapped},
+};
 
 /// The counters that every instance has.
 pub struct Tally {
     traffic: PerCpuArray<MapData, Traffic>,
     drops: PerCpuArray<MapData, u64>,
     counters: PerCpuArray<MapData, u64>,
-    agent: Array<MapData, u64>,
-    agent_traffic: Array<MapData, Forwarded>,
+    agent: Mapped<u64>,
+    agent_traffic: Mapped<Forwarded>,
 }
 
 impl Tally {
@@ -24,14 +28,14 @@ impl Tally {
             traffic: open!(pins, names::TRAFFIC, PerCpuArray),
             drops: open!(pins, names::DROPS, PerCpuArray),
             counters: open!(pins, names::COUNTERS, PerCpuArray),
-            agent: open!(pins, names::AGENT, Array),
-            agent_traffic: open!(pins, names::AGENT_TRAFFIC, Array),
+            agent: open_mapped!(pins, names::AGENT),
+            agent_traffic: open_mapped!(pins, names::AGENT_TRAFFIC),
         })
     }
 
     /// An attachment's traffic, over all CPUs and the agent.
     pub fn traffic(&self, index: u32) -> Result<Traffic, MapError> {
-        let agent = self.agent_traffic.get(&index, 0)?;
+        let agent = self.agent_traffic.get(index)?;
         let start = Traffic {
             tx_packets: agent.packets,
             tx_bytes: agent.bytes,
@@ -61,17 +65,17 @@ impl Tally {
 
     /// A counter of the agent, by its index.
     pub fn agent(&self, index: u32) -> Result<u64, MapError> {
-        self.agent.get(&index, 0)
+        self.agent.get(index)
     }
 
     /// Adds to a counter of the agent. Only one of its threads does.
     pub fn add_agent(&mut self, index: u32, by: u64) -> Result<(), MapError> {
-        add(&mut self.agent, index, |sum: u64| sum + by)
+        self.agent.change(index, |sum| sum + by)
     }
 
     /// Adds frames that the agent sent out of an attachment.
     pub fn add_agent_traffic(&mut self, index: u32, sent: Forwarded) -> Result<(), MapError> {
-        add(&mut self.agent_traffic, index, |sum| Forwarded {
+        self.agent_traffic.change(index, |sum| Forwarded {
             packets: sum.packets + sent.packets,
             bytes: sum.bytes + sent.bytes,
         })

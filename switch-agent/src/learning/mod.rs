@@ -4,6 +4,7 @@
 //! lock. Others reach it through [`Handle`].
 
 mod announce;
+mod by_mac;
 mod confirm;
 mod conflict;
 mod decide;
@@ -16,6 +17,7 @@ mod heard;
 mod idle;
 mod inflow;
 mod learner;
+mod log_quota;
 mod operator;
 mod outbox;
 mod quarantine;

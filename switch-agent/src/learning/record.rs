@@ -1,9 +1,13 @@
 //! What the learner did: events for those who ask, a line in the log, latencies.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use hdrhistogram::Histogram;
 
+use super::log_quota::LogQuota;
 use crate::{
     api::{Event, EventKind, Latency},
     control::Journal,
@@ -18,6 +22,7 @@ pub struct Record {
     journal: Journal,
     /// None if the histogram's bounds were wrong, which a test rules out.
     learn_us: Mutex<Option<Histogram<u64>>>,
+    moves: Mutex<LogQuota>,
 }
 
 impl Default for Record {
@@ -26,6 +31,7 @@ impl Default for Record {
         Self {
             journal: Journal::default(),
             learn_us,
+            moves: Mutex::new(LogQuota::new(Instant::now())),
         }
     }
 }
@@ -33,7 +39,7 @@ impl Default for Record {
 impl Record {
     /// Something happened.
     pub fn event(&self, event: Event) {
-        log(&event);
+        log(&event, || self.may_log_move());
         if let (Some(us), Some(histogram)) = (event.learn_us, self.histogram().as_mut()) {
             histogram.saturating_record(us);
         }
@@ -57,13 +63,29 @@ impl Record {
             })
     }
 
+    /// Whether the log has room for one more move. Tells of those that it had none for before.
+    fn may_log_move(&self) -> bool {
+        let mut moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        let admits = moves.admits(Instant::now());
+        if admits {
+            let left_out = moves.take_left_out();
+            if left_out > 0 {
+                tracing::info!("{left_out} more were moved than the log has lines for");
+            }
+        }
+        admits
+    }
+
     fn histogram(&self) -> MutexGuard<'_, Option<Histogram<u64>>> {
         self.learn_us.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Moves and alarms are what an operator reads of; the rest is for those who look for it.
-fn log(event: &Event) {
+fn log(event: &Event, may_log_move: impl FnOnce() -> bool) {
+    if event.event == EventKind::Moved && !may_log_move() {
+        return;
+    }
     let name = |site: &Option<crate::types::SiteName>| site.as_ref().map(ToString::to_string);
     let (from, to) = (name(&event.from), name(&event.to));
     let (address, network, kind) = (event.address, &event.network, event.event.as_str());

@@ -1,8 +1,8 @@
 //! Which places of the counters are free, and whose the others are.
 
-use std::collections::{BTreeSet, HashMap};
-
 use switch_ebpf::abi::BindingKey;
+
+use super::by_mac::ByMac;
 
 /// [`Owner::mac`] of a binding that nothing was heard for.
 const NO_MAC: [u8; 6] = [0; 6];
@@ -16,22 +16,35 @@ pub struct Owner {
     pub mac: [u8; 6],
 }
 
+/// A place: an owner, if it is taken. As flat as can be, for there may be a million.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    key: BindingKey,
+    mac: [u8; 6],
+    taken: bool,
+}
+
 /// Places below a limit, given out one at a time.
 #[derive(Debug)]
 pub struct Slots {
-    owners: Vec<Option<Owner>>,
+    places: Vec<Place>,
     free: Vec<u32>,
-    /// The places of each MAC. An announcement asks for them, and a site may send many of these.
-    by_mac: HashMap<[u8; 6], BTreeSet<u32>>,
+    /// An announcement asks for the places of a MAC, and a site may send many of these.
+    by_mac: ByMac,
 }
 
 impl Slots {
     /// All places below `limit`, of which those in `used` are taken.
     pub fn new(limit: u32, used: impl IntoIterator<Item = (u32, Owner)>) -> Self {
+        let free = Place {
+            key: BindingKey::default(),
+            mac: NO_MAC,
+            taken: false,
+        };
         let mut slots = Self {
-            owners: vec![None; limit as usize],
+            places: vec![free; limit as usize],
             free: Vec::new(),
-            by_mac: HashMap::new(),
+            by_mac: ByMac::new(limit),
         };
         for (slot, owner) in used {
             slots.set(slot, owner);
@@ -39,7 +52,7 @@ impl Slots {
         // The lowest one last, for it is given out first.
         slots.free = (0..limit)
             .rev()
-            .filter(|slot| slots.owners[*slot as usize].is_none())
+            .filter(|slot| !slots.places[*slot as usize].taken)
             .collect();
         slots
     }
@@ -58,52 +71,70 @@ impl Slots {
 
     /// Changes the owner of a taken place.
     pub fn set(&mut self, slot: u32, owner: Owner) {
-        let Some(place) = self.owners.get_mut(slot as usize) else {
+        let Some(place) = self.places.get_mut(slot as usize) else {
             return;
         };
-        if let Some(before) = place.replace(owner) {
-            self.forget_mac(slot, before.mac);
-        }
-        if owner.mac != NO_MAC {
-            self.by_mac.entry(owner.mac).or_default().insert(slot);
-        }
+        let before = place.mac;
+        let Owner { key, mac } = owner;
+        *place = Place {
+            key,
+            mac,
+            taken: true,
+        };
+        self.change_mac(slot, before, mac);
     }
 
     /// Gives a place back.
     pub fn give_back(&mut self, slot: u32) {
-        if let Some(place) = self.owners.get_mut(slot as usize)
-            && let Some(before) = place.take()
+        if let Some(place) = self.places.get_mut(slot as usize)
+            && place.taken
         {
-            self.forget_mac(slot, before.mac);
+            let before = place.mac;
+            place.taken = false;
+            place.mac = NO_MAC;
             self.free.push(slot);
+            self.change_mac(slot, before, NO_MAC);
         }
     }
 
-    fn forget_mac(&mut self, slot: u32, mac: [u8; 6]) {
-        if let Some(slots) = self.by_mac.get_mut(&mac) {
-            slots.remove(&slot);
-            if slots.is_empty() {
-                self.by_mac.remove(&mac);
-            }
+    fn change_mac(&mut self, slot: u32, before: [u8; 6], after: [u8; 6]) {
+        if before == after {
+            return;
+        }
+        if before != NO_MAC {
+            self.by_mac.remove(slot, before);
+        }
+        if after != NO_MAC {
+            self.by_mac.add(slot, after);
         }
     }
 
     /// Whose a place is.
     pub fn owner(&self, slot: u32) -> Option<Owner> {
-        self.owners.get(slot as usize).copied().flatten()
+        let place = self.places.get(slot as usize)?;
+        let &Place { key, mac, taken } = place;
+        taken.then_some(Owner { key, mac })
     }
 
-    /// The keys bound for a MAC; none for the zero of those that nothing was heard for.
+    /// The keys bound for a MAC, in the order of their places; none for the zero of those that nothing
+    /// was heard for.
     pub fn of_mac(&self, mac: [u8; 6]) -> Vec<BindingKey> {
-        let slots = self.by_mac.get(&mac).into_iter().flatten();
-        slots
-            .filter_map(|slot| Some(self.owner(*slot)?.key))
-            .collect()
+        if mac == NO_MAC {
+            return Vec::new();
+        }
+        let candidates = self.by_mac.candidates(mac);
+        let owners = candidates.filter_map(|slot| Some((slot, self.owner(slot)?)));
+        let mut keys: Vec<_> = owners
+            .filter(|(_, owner)| owner.mac == mac)
+            .map(|(slot, owner)| (slot, owner.key))
+            .collect();
+        keys.sort_unstable_by_key(|(slot, _)| *slot);
+        keys.into_iter().map(|(_, key)| key).collect()
     }
 
     /// How many places there are.
     pub fn limit(&self) -> u32 {
-        self.owners.len().try_into().unwrap_or(u32::MAX)
+        self.places.len().try_into().unwrap_or(u32::MAX)
     }
 }
 

@@ -12,7 +12,7 @@ mod move_;
 mod release;
 mod run;
 mod stats;
-mod table;
+pub mod table;
 #[cfg(test)]
 mod tests;
 mod unbind;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 /// A column's title and on which side its values stand.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Column {
+pub enum Column {
     /// For words.
     Left(&'static str),
     /// For numbers.
@@ -14,24 +14,30 @@ pub(super) enum Column {
 
 /// Rows of `N` columns.
 #[derive(Debug)]
-pub(super) struct Table<const N: usize> {
+pub struct Table<const N: usize> {
     columns: [Column; N],
     rows: Vec<[String; N]>,
 }
 
 impl<const N: usize> Table<N> {
-    pub(super) fn new(columns: [Column; N]) -> Self {
+    /// No rows yet.
+    pub fn new(columns: [Column; N]) -> Self {
         Self {
             columns,
             rows: Vec::new(),
         }
     }
 
-    pub(super) fn row(&mut self, row: [String; N]) {
+    /// Adds a row.
+    pub fn row(&mut self, row: [String; N]) {
         self.rows.push(row);
     }
 
-    pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
+    /// Prints titles and rows, each column as wide as its widest cell.
+    ///
+    /// # Errors
+    /// As writing has it.
+    pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let title = self
             .columns
             .map(|(Column::Left(title) | Column::Right(title))| title);

@@ -6,7 +6,7 @@ use super::Leg;
 use crate::{frame::Address, limit::Limit};
 
 /// The version of a gateway's maps. The upper half tells them from a switch's.
-pub const LAYOUT_VERSION: u32 = 1 << 16 | 1;
+pub const LAYOUT_VERSION: u32 = 1 << 16 | 2;
 
 /// The most stations, on both sides.
 pub const MAX_STATIONS: u32 = 16_384;

@@ -2,7 +2,7 @@
 //! defined, in [`crate::abi`].
 
 use aya_ebpf::{
-    bindings::xdp_action::XDP_DROP,
+    bindings::{BPF_F_MMAPABLE, xdp_action::XDP_DROP},
     macros::map,
     maps::{Array, DevMap, HashMap, PerCpuArray},
 };
@@ -28,9 +28,9 @@ static META: Array<Meta> = Array::pinned(1, 0);
 
 // The agent's own state. No program reads it; it stands here so that there is one list of maps.
 #[map]
-static AGENT: Array<u64> = Array::pinned(agent::ENTRIES, 0);
+static AGENT: Array<u64> = Array::pinned(agent::ENTRIES, BPF_F_MMAPABLE);
 #[map]
-static AGENT_TRAFFIC: Array<Forwarded> = Array::pinned(traffic::ENTRIES, 0);
+static AGENT_TRAFFIC: Array<Forwarded> = Array::pinned(traffic::ENTRIES, BPF_F_MMAPABLE);
 #[map]
 static PORT_NAMES: Array<Label> = Array::pinned(MAX_PORTS, 0);
 

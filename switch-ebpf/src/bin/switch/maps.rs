@@ -2,7 +2,7 @@
 //! `switch_ebpf::abi`.
 
 use aya_ebpf::{
-    bindings::BPF_EXIST,
+    bindings::{BPF_EXIST, BPF_F_MMAPABLE},
     helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns},
     macros::map,
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie},
@@ -35,8 +35,9 @@ static ANNOUNCE_DUE: Array<u64> = Array::pinned(MAX_SITES, 0);
 static BINDINGS: HashMap<BindingKey, Binding> = HashMap::pinned(DEFAULT_MAX_FLOWS, 0);
 #[map]
 static FLOW_TRAFFIC: PerCpuArray<FlowTraffic> = PerCpuArray::pinned(DEFAULT_MAX_FLOWS, 0);
+/// In the agent's memory too, which looks at it often.
 #[map]
-static QUEUED: Array<Queued> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
+static QUEUED: Array<Queued> = Array::pinned(DEFAULT_MAX_FLOWS, BPF_F_MMAPABLE);
 #[map]
 static RUNS: PerCpuArray<u64> = PerCpuArray::pinned(1, 0);
 #[map]

@@ -4,7 +4,6 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`system`] | what the patent's systems have in common, and each of them in a file of its own |
-//! | [`control_device`] | the part of the conventional system that is no product of ours |
 //! | [`run`] | the course of events, the same for every system |
 //! | [`traffic`] | what PC and VM say to each other |
 //! | [`migration`] | one move, and the gap it makes |
@@ -16,7 +15,6 @@
 //! | [`screen`] | how it is said |
 
 mod balance;
-mod control_device;
 mod migration;
 mod news;
 mod outcome;
@@ -31,7 +29,7 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use lab::{interrupt, paint::Sheet};
+use lab::{conventional::control_device, interrupt, paint::Sheet};
 
 use outcome::Outcome;
 use screen::Screen;

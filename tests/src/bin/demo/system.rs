@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use lab::{Agent, Lab, Namespace, Vm};
+use lab::{Agent, Lab, Vm};
 
 use crate::{
     news::{self, Ear},
@@ -80,41 +80,3 @@ const SWITCH: [&str; 9] = [
     "--quarantine-moves",
     "1000",
 ];
-
-/// How long an agent may take to start.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// An agent of ours, and what it was told.
-struct Running {
-    agent: Agent,
-    arguments: Vec<String>,
-}
-
-impl Running {
-    /// Starts an agent, and waits until it is ready.
-    fn start<'a>(ns: &Namespace, arguments: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        let arguments: Vec<_> = arguments.into_iter().map(str::to_owned).collect();
-        let agent = Agent::start(ns, &borrowed(&arguments))?;
-        Self { agent, arguments }.ready()
-    }
-
-    /// Kills it with no chance to clean up, and starts it again on what it has left.
-    fn kill_and_restart(self) -> Result<Self> {
-        let Self {
-            mut agent,
-            arguments,
-        } = self;
-        agent.kill9()?;
-        let agent = agent.restart(&borrowed(&arguments))?;
-        Self { agent, arguments }.ready()
-    }
-
-    fn ready(mut self) -> Result<Self> {
-        self.agent.wait_ready(PATIENCE)?;
-        Ok(self)
-    }
-}
-
-fn borrowed(arguments: &[String]) -> Vec<&str> {
-    arguments.iter().map(String::as_str).collect()
-}

@@ -168,7 +168,7 @@ impl<'a> Agent<'a> {
         Ok(0)
     }
 
-    fn work_on(&mut self, stage: &Stage, phase: u32, record: &[u8]) -> Result<(), Killed> {
+    fn work_on(&mut self, stage: &Stage, phase: u8, record: &[u8]) -> Result<(), Killed> {
         let (header, frame) = read(record);
         let queued = header.queued();
         self.leaving

@@ -105,7 +105,7 @@ impl Datapath for Stage {
             .collect()
     }
 
-    fn queued(&self, slot: u32, phase: u32) -> Result<u64, Killed> {
+    fn queued(&self, slot: u32, phase: u8) -> Result<u64, Killed> {
         self.others()?;
         let to = To::in_phase(phase);
         Ok(self.world.borrow().queued[slot as usize][to as usize])

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use lab::{Agent, Lab, Vm};
+use lab::{Agent, Lab, Vm, agent::Running};
 
-use super::{Running, SWITCH, System};
+use super::{SWITCH, System};
 use crate::traffic::Guest;
 
 /// The VM returns faster than an operator would have it, so it may do so after a moment.

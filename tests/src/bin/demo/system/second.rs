@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lab::{Agent, Lab, Vm};
+use lab::{Agent, Lab, Vm, agent::Running};
 use tempfile::TempDir;
 
-use super::{Running, SWITCH, System};
+use super::{SWITCH, System};
 use crate::traffic::Guest;
 
 /// Every node on the client's side. Learning packets go no further than the switch.

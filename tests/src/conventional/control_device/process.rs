@@ -13,25 +13,30 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use lab::{Agent, Namespace, agent::binary, interrupt::wait_until};
 
 use super::{Moved, Report, epoch};
+use crate::{Agent, Namespace, agent::binary, interrupt::wait_until};
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running control device. Dropping it kills it.
+#[derive(Debug)]
 pub struct ControlDevice {
     child: Child,
     reports: Reports,
 }
 
 /// What it has said so far.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Reports(Arc<Mutex<Vec<Report>>>);
 
 impl ControlDevice {
-    /// Starts it in a namespace, with network data from a file, and waits until it listens.
+    /// Starts it in a namespace, with network data from a file, and waits until it listens. The program
+    /// that calls this must run [`run`](super::run) with the arguments behind `control-device`.
+    ///
+    /// # Errors
+    /// When it ends instead, or takes too long.
     pub fn start(
         ns: &Namespace,
         listen: SocketAddr,
@@ -71,11 +76,15 @@ impl ControlDevice {
     }
 
     /// What it says.
+    #[must_use]
     pub fn reports(&self) -> &Reports {
         &self.reports
     }
 
     /// Kills it, and waits until it is gone.
+    ///
+    /// # Errors
+    /// When it had ended by itself.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill().context("kill the control device")?;
         let status = self.child.wait().context("wait for the control device")?;
@@ -97,6 +106,7 @@ impl Drop for ControlDevice {
 
 impl Reports {
     /// The moves it has reported.
+    #[must_use]
     pub fn moves(&self) -> Vec<Moved> {
         self.with(|all| {
             let moves = all.iter().filter_map(|report| match report {
@@ -124,11 +134,13 @@ impl Reports {
 
 impl Moved {
     /// When the helper's message was there.
+    #[must_use]
     pub fn heard(&self) -> Instant {
         instant(self.heard)
     }
 
     /// When the switch had done it.
+    #[must_use]
     pub fn done(&self) -> Instant {
         instant(self.done)
     }

@@ -6,7 +6,7 @@
 mod process;
 mod server;
 
-pub use process::ControlDevice;
+pub use process::{ControlDevice, Reports};
 pub use server::{Args, run};
 
 use std::{
@@ -28,6 +28,7 @@ pub struct NetworkData {
 
 impl NetworkData {
     /// How many lines an operator has to write for it.
+    #[must_use]
     pub fn lines(&self) -> usize {
         self.helpers.len() + self.vms.len()
     }
@@ -55,6 +56,6 @@ pub struct Moved {
 
 /// The time since the Unix epoch: the clock that two processes have in common.
 fn epoch() -> Duration {
-    // A clock before 1970 makes the demo's times wrong, and nothing else.
+    // A clock before 1970 makes the times wrong, and nothing else.
     SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }

@@ -18,7 +18,7 @@ use tokio::{net::TcpListener, runtime::Builder, task::spawn_blocking};
 use super::{Moved, NetworkData, Report, epoch};
 
 /// How the control device is started.
-#[derive(clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Where helpers post what they hear
     #[arg(long, value_name = "ADDR:PORT")]
@@ -52,6 +52,9 @@ struct Announcement {
 }
 
 /// Works until standard input ends, which it does when whoever started it is gone.
+///
+/// # Errors
+/// When the network data cannot be read, the switch refuses them, or nobody can be listened to.
 pub fn run(args: Args) -> Result<()> {
     thread::spawn(|| {
         let end = io::stdin().read_to_end(&mut Vec::new());

@@ -1,0 +1,140 @@
+//! Reading a hash map many elements at a time: `BPF_MAP_LOOKUP_BATCH` of bpf(2), Linux 5.6. Element by
+//! element, the bindings of a large site take seconds.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd},
+};
+
+use aya::{
+    Pod,
+    maps::{HashMap, IterableMap, MapData, MapError},
+    sys::SyscallError,
+};
+
+/// Elements in one call at first. A bucket of the map has to fit.
+const AT_ONCE: usize = 4096;
+
+const LOOKUP_BATCH: libc::c_int = 24;
+
+/// The part of `union bpf_attr` for `BPF_MAP_*_BATCH`.
+#[repr(C)]
+struct Request {
+    from: u64,
+    to: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+/// The elements of a hash map, in no order. What is replaced meanwhile comes once; what is added or
+/// removed may come or not.
+pub struct Batches<'a, K, V> {
+    map: &'a MapData,
+    /// The bucket that comes next, as the kernel told it; nothing before the first call.
+    bucket: Option<u32>,
+    is_over: bool,
+    keys: Vec<K>,
+    values: Vec<V>,
+    /// What has been read and not been given out.
+    rest: std::vec::IntoIter<(K, V)>,
+}
+
+/// The elements of a hash map.
+pub fn elements<K: Pod, V: Pod>(map: &HashMap<MapData, K, V>) -> Batches<'_, K, V> {
+    Batches {
+        map: map.map(),
+        bucket: None,
+        is_over: false,
+        keys: Vec::new(),
+        values: Vec::new(),
+        rest: Vec::new().into_iter(),
+    }
+}
+
+impl<K: Pod, V: Pod> Batches<'_, K, V> {
+    /// Reads the next elements, if there are any.
+    fn read(&mut self) -> Result<(), SyscallError> {
+        let mut room = self.keys.capacity().max(AT_ONCE);
+        loop {
+            self.keys.reserve(room);
+            self.values.reserve(room);
+            match self.call(room) {
+                // The next bucket alone is larger.
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => room *= 2,
+                Err(io_error) => {
+                    let call = "bpf_map_lookup_batch";
+                    return Err(SyscallError { call, io_error });
+                }
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
+    /// One call, with room for so many elements in both vectors, which are empty.
+    fn call(&mut self, room: usize) -> io::Result<()> {
+        let mut next = 0_u32;
+        let from = self.bucket.as_ref().map_or(0, |at| at as *const u32 as u64);
+        let mut request = Request {
+            from,
+            to: (&raw mut next) as u64,
+            keys: self.keys.as_mut_ptr() as u64,
+            values: self.values.as_mut_ptr() as u64,
+            count: u32::try_from(room).unwrap_or(u32::MAX),
+            map: self.map.fd().as_fd().as_raw_fd().cast_unsigned(),
+            element_flags: 0,
+            flags: 0,
+        };
+        // SAFETY: the request is the command's. The kernel writes at most `count` keys and values of the
+        // map's sizes, which a `HashMap` has found to be those of `K` and `V`, into room that was reserved
+        // for as many, and a hash map's bucket number to `to`.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_bpf,
+                LOOKUP_BATCH,
+                &raw mut request,
+                size_of::<Request>(),
+            )
+        };
+        if result < 0 {
+            let error = io::Error::last_os_error();
+            if error.raw_os_error() != Some(libc::ENOENT) {
+                return Err(error);
+            }
+            // These are the last ones.
+            self.is_over = true;
+        }
+        self.bucket = Some(next);
+        let read = (request.count as usize).min(room);
+        // SAFETY: the kernel has written so many, and any bytes are a valid `Pod`.
+        unsafe {
+            self.keys.set_len(read);
+            self.values.set_len(read);
+        }
+        let read: Vec<_> = self.keys.drain(..).zip(self.values.drain(..)).collect();
+        self.rest = read.into_iter();
+        Ok(())
+    }
+}
+
+impl<K: Pod, V: Pod> Iterator for Batches<'_, K, V> {
+    type Item = Result<(K, V), MapError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(element) = self.rest.next() {
+                return Some(Ok(element));
+            }
+            if self.is_over {
+                return None;
+            }
+            if let Err(error) = self.read() {
+                self.is_over = true;
+                return Some(Err(error.into()));
+            }
+        }
+    }
+}
