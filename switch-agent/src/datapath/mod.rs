@@ -43,6 +43,9 @@ pub enum DatapathError {
         /// Why it failed.
         source: io::Error,
     },
+    /// The kernel does not say how many CPUs there can be.
+    #[error("cannot read how many CPUs there can be: {0}")]
+    Cpus(#[source] io::Error),
     /// A pinned map cannot be used.
     #[error("cannot open the pinned map {map}: {source}")]
     Open {

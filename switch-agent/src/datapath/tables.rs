@@ -1,6 +1,9 @@
 //! The maps, typed. Opened from their pins, so that a command works while no agent runs.
 
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use aya::{
+    maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    util::nr_cpus,
+};
 use switch_ebpf::abi::{
     self, Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded,
     Gateway, LAYOUT_VERSION, Label, Leg, Limited, Meta, Network, Port, Queued, SourceKey, Traffic,
@@ -27,6 +30,8 @@ pub struct Tables {
     pub(super) meta: Array<MapData, Meta>,
     bindings: HashMap<MapData, BindingKey, Binding>,
     flow_traffic: PerCpuArray<MapData, FlowTraffic>,
+    /// How many values a per-CPU element has.
+    cpus: usize,
     queued: Mapped<Queued>,
     pub(super) allowed: Allowed,
     refused: HashMap<MapData, SourceKey, u64>,
@@ -67,7 +72,9 @@ impl Tables {
     /// Nothing is pinned, or maps of another layout.
     pub fn open(pins: &Pins) -> Result<Self, DatapathError> {
         check_layout(pins, LAYOUT_VERSION)?;
+        let cpus = nr_cpus().map_err(|(_, source)| DatapathError::Cpus(source))?;
         Ok(Self {
+            cpus,
             ports: open!(pins, names::PORTS, HashMap),
             attachments: open!(pins, names::ATTACHMENTS, HashMap),
             sites: open!(pins, names::SITES, Array),
@@ -117,8 +124,7 @@ impl Tables {
 
     /// Sets a slot's counters to zero, before a new binding gets it.
     pub fn reset_slot(&mut self, slot: u32) -> Result<(), MapError> {
-        let cpus = self.flow_traffic.get(&slot, 0)?.len();
-        let zeroes = vec![FlowTraffic::default(); cpus];
+        let zeroes = vec![FlowTraffic::default(); self.cpus];
         let zeroes = aya::maps::PerCpuValues::try_from(zeroes)?;
         self.flow_traffic.set(slot, zeroes, 0)?;
         self.agent_flows.set(slot, FlowTraffic::default(), 0)
