@@ -1,6 +1,7 @@
 //! The datapath as the agent sees it: programs loaded, maps pinned and typed, ports attached.
 
 mod allowed;
+mod attachments;
 mod batch;
 mod leave;
 mod load;

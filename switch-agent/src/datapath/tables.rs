@@ -5,14 +5,14 @@ use aya::{
     util::nr_cpus,
 };
 use switch_ebpf::abi::{
-    self, Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded,
-    Gateway, LAYOUT_VERSION, Label, Leg, Limited, Meta, Network, Port, Queued, SourceKey, Traffic,
-    names,
+    self, Binding, BindingKey, Counter, Cpu, Drop, FlowTraffic, Forwarded, Gateway, LAYOUT_VERSION,
+    Label, Leg, Limited, Meta, Network, Port, Queued, SourceKey, Traffic, names,
 };
 
 use super::{
     DatapathError, Pins,
     allowed::Allowed,
+    attachments::Attachments,
     batch,
     mapped::Mapped,
     tally::{Tally, add},
@@ -21,7 +21,7 @@ use super::{
 /// An instance's maps.
 pub struct Tables {
     pub(super) ports: HashMap<MapData, u32, Port>,
-    pub(super) attachments: HashMap<MapData, AttachmentKey, Attachment>,
+    pub(super) attachments: Attachments,
     pub(super) sites: Array<MapData, Leg>,
     pub(super) networks: Array<MapData, Network>,
     pub(super) site_names: Array<MapData, Label>,
@@ -36,7 +36,7 @@ pub struct Tables {
     pub(super) allowed: Allowed,
     refused: HashMap<MapData, SourceKey, u64>,
     limited: PerCpuArray<MapData, u64>,
-    runs: PerCpuArray<MapData, u64>,
+    cpu: PerCpuArray<MapData, Cpu>,
     gateways: HashMap<MapData, u32, Gateway>,
     heartbeat: Array<MapData, u64>,
     agent_flows: Array<MapData, FlowTraffic>,
@@ -76,7 +76,7 @@ impl Tables {
         Ok(Self {
             cpus,
             ports: open!(pins, names::PORTS, HashMap),
-            attachments: open!(pins, names::ATTACHMENTS, HashMap),
+            attachments: Attachments::open(pins)?,
             sites: open!(pins, names::SITES, Array),
             networks: open!(pins, names::NETWORKS, Array),
             site_names: open!(pins, names::SITE_NAMES, Array),
@@ -89,7 +89,7 @@ impl Tables {
             allowed: Allowed::open(pins)?,
             refused: open!(pins, names::REFUSED, LruHashMap => HashMap),
             limited: open!(pins, names::LIMITED, PerCpuArray),
-            runs: open!(pins, names::RUNS, PerCpuArray),
+            cpu: open!(pins, names::CPU, PerCpuArray),
             gateways: open!(pins, names::GATEWAYS, HashMap),
             heartbeat: open!(pins, names::HEARTBEAT, Array),
             agent_flows: open!(pins, names::AGENT_FLOWS, Array),
@@ -147,7 +147,8 @@ impl Tables {
 
     /// For each CPU how often its program has begun or ended: odd while it runs.
     pub fn runs(&self) -> Result<Vec<u64>, MapError> {
-        Ok(self.runs.get(&0, 0)?.to_vec())
+        let cpus = self.cpu.get(&0, 0)?;
+        Ok(cpus.iter().map(|cpu| cpu.runs).collect())
     }
 
     /// An attachment's traffic, over all CPUs and the agent.

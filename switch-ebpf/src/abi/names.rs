@@ -6,6 +6,9 @@ pub const PORTS: &str = "PORTS";
 pub const EGRESS: &str = "EGRESS";
 /// [`AttachmentKey`](super::AttachmentKey) → [`Attachment`](super::Attachment).
 pub const ATTACHMENTS: &str = "ATTACHMENTS";
+/// [`AttachmentKey::place`](super::AttachmentKey::place) → [`Place`](super::Place): what is in
+/// [`ATTACHMENTS`] once more, to be found without a call.
+pub const PLACES: &str = "PLACES";
 /// Site id → [`Leg`](super::Leg).
 pub const SITES: &str = "SITES";
 /// Network id → [`Network`](super::Network).
@@ -38,11 +41,8 @@ pub const FLOW_TRAFFIC: &str = "FLOW_TRAFFIC";
 pub const QUEUED: &str = "QUEUED";
 /// [`traffic`](super::traffic) index → [`Traffic`](super::Traffic), per CPU.
 pub const TRAFFIC: &str = "TRAFFIC";
-/// How often the program of a port has begun or ended (`u64`), one per CPU: odd while it runs.
-/// Where it has changed, no program runs on that CPU any more that had read the maps before.
-pub const RUNS: &str = "RUNS";
-/// [`Redirects`](super::Redirects), one, per CPU.
-pub const REDIRECTS: &str = "REDIRECTS";
+/// [`Cpu`](super::Cpu), one, per CPU.
+pub const CPU: &str = "CPU";
 /// [`Drop`](super::Drop) → frames, per CPU.
 pub const DROPS: &str = "DROPS";
 /// [`Counter`](super::Counter) → frames, per CPU.
@@ -73,6 +73,7 @@ pub const PINNED: [&str; 33] = [
     PORTS,
     EGRESS,
     ATTACHMENTS,
+    PLACES,
     SITES,
     NETWORKS,
     FLOOD_DUE,
@@ -89,8 +90,7 @@ pub const PINNED: [&str; 33] = [
     FLOW_TRAFFIC,
     QUEUED,
     TRAFFIC,
-    RUNS,
-    REDIRECTS,
+    CPU,
     DROPS,
     COUNTERS,
     MISSES,

@@ -7,13 +7,13 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie},
 };
-pub use switch_ebpf::xdp::maps::{redirect, traffic};
+pub use switch_ebpf::xdp::maps::{cpu, redirect, traffic};
 use switch_ebpf::{
     abi::{
         self, AllowKey, Attachment, AttachmentKey, Binding, BindingKey, DEFAULT_MAX_FLOWS,
         FlowTraffic, Gateway, LEFT_CLAIMED, Label, Leg, Limited, MAX_ALLOWED, MAX_GATEWAYS,
-        MAX_NETWORKS, MAX_SITES, MAX_SOURCES, Network, PHASE_NEWCOMER, Queued, RING, SitePolicy,
-        SourceKey,
+        MAX_NETWORKS, MAX_SITES, MAX_SOURCES, Network, PHASE_NEWCOMER, Place, Queued, RING,
+        SitePolicy, SourceKey,
     },
     limit::Limit,
     xdp::{Shared, within},
@@ -22,6 +22,8 @@ use switch_ebpf::{
 #[map]
 static ATTACHMENTS: HashMap<AttachmentKey, Attachment> =
     HashMap::pinned(MAX_SITES + MAX_NETWORKS, 0);
+#[map]
+static PLACES: Array<Place> = Array::pinned(abi::PLACES, 0);
 #[map]
 static SITES: Array<Leg> = Array::pinned(MAX_SITES, 0);
 #[map]
@@ -38,8 +40,6 @@ static FLOW_TRAFFIC: PerCpuArray<FlowTraffic> = PerCpuArray::pinned(DEFAULT_MAX_
 /// In the agent's memory too, which looks at it often.
 #[map]
 static QUEUED: Array<Queued> = Array::pinned(DEFAULT_MAX_FLOWS, BPF_F_MMAPABLE);
-#[map]
-static RUNS: PerCpuArray<u64> = PerCpuArray::pinned(1, 0);
 #[map]
 static MISSES: RingBuf = RingBuf::pinned(RING, 0);
 #[map]
@@ -75,6 +75,13 @@ static NETWORK_NAMES: Array<Label> = Array::pinned(MAX_NETWORKS, 0);
 /// The attachment of a port, TPID and VLAN id.
 #[inline(always)]
 pub fn attachment(key: &AttachmentKey) -> Option<&'static Attachment> {
+    let place = PLACES.get(key.place())?;
+    if place.key == *key {
+        return Some(&place.attachment);
+    }
+    if place.key.ifindex == 0 {
+        return None;
+    }
     // SAFETY: the agent replaces an element as a whole, and only while a switch is set up.
     unsafe { ATTACHMENTS.get(key) }
 }
@@ -251,12 +258,6 @@ pub fn queued(slot: u32, phase: u8) -> Option<Shared> {
             &raw mut (*at).misses
         }))
     }
-}
-
-/// How often the program of a port has begun or ended on this CPU.
-#[inline(always)]
-pub fn runs() -> Option<*mut u64> {
-    RUNS.get_ptr_mut(0)
 }
 
 /// The ring of bound addresses and of announcements.
