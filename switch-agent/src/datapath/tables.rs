@@ -1,5 +1,7 @@
 //! The maps, typed. Opened from their pins, so that a command works while no agent runs.
 
+use std::sync::atomic::{Ordering, fence};
+
 use aya::{
     maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf},
     util::nr_cpus,
@@ -10,13 +12,7 @@ use switch_ebpf::abi::{
     names,
 };
 
-use super::{
-    DatapathError, Pins,
-    allowed::Allowed,
-    batch,
-    mapped::Mapped,
-    tally::{Tally, add},
-};
+use super::{DatapathError, Pins, allowed::Allowed, batch, mapped::Mapped, tally::Tally};
 
 /// An instance's maps.
 pub struct Tables {
@@ -39,7 +35,8 @@ pub struct Tables {
     runs: PerCpuArray<MapData, u64>,
     gateways: HashMap<MapData, u32, Gateway>,
     heartbeat: Array<MapData, u64>,
-    agent_flows: Array<MapData, FlowTraffic>,
+    asleep: Mapped<u64>,
+    agent_flows: Mapped<FlowTraffic>,
     tally: Tally,
 }
 
@@ -92,7 +89,8 @@ impl Tables {
             runs: open!(pins, names::RUNS, PerCpuArray),
             gateways: open!(pins, names::GATEWAYS, HashMap),
             heartbeat: open!(pins, names::HEARTBEAT, Array),
-            agent_flows: open!(pins, names::AGENT_FLOWS, Array),
+            asleep: open_mapped!(pins, names::ASLEEP),
+            agent_flows: open_mapped!(pins, names::AGENT_FLOWS),
             tally: Tally::open(pins)?,
         })
     }
@@ -127,12 +125,12 @@ impl Tables {
         let zeroes = vec![FlowTraffic::default(); self.cpus];
         let zeroes = aya::maps::PerCpuValues::try_from(zeroes)?;
         self.flow_traffic.set(slot, zeroes, 0)?;
-        self.agent_flows.set(slot, FlowTraffic::default(), 0)
+        self.agent_flows.change(slot, |_| FlowTraffic::default())
     }
 
     /// A binding's traffic, over all CPUs and the agent.
     pub fn flow_traffic(&self, slot: u32) -> Result<FlowTraffic, MapError> {
-        let agent = self.agent_flows.get(&slot, 0)?;
+        let agent = self.agent_flows.get(slot)?;
         Ok(self
             .flow_traffic
             .get(&slot, 0)?
@@ -177,7 +175,7 @@ impl Tables {
 
     /// Adds frames that the agent sent for a binding.
     pub fn add_agent_flow(&mut self, slot: u32, sent: &FlowTraffic) -> Result<(), MapError> {
-        add(&mut self.agent_flows, slot, |sum| together(&sum, sent))
+        self.agent_flows.change(slot, |sum| together(&sum, sent))
     }
 
     /// Adds frames that the agent sent out of an attachment.
@@ -224,6 +222,15 @@ impl Tables {
     /// Says that the agent lives, for the datapath to hear.
     pub fn set_heartbeat(&mut self, now_ns: u64) -> Result<(), MapError> {
         self.heartbeat.set(0, now_ns, 0)
+    }
+
+    /// Says whether the agent sleeps. Before it does, it has to say so and then look at the rings once
+    /// more; or whoever puts a record there may take it to be awake.
+    pub fn set_asleep(&mut self, asleep: bool) -> Result<(), MapError> {
+        self.asleep.change(0, |_| asleep.into())?;
+        // Or the rings might be looked at first.
+        fence(Ordering::SeqCst);
+        Ok(())
     }
 }
 

@@ -20,7 +20,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use crate::{frame::Address, replay::Window};
 
 /// The version of everything in this module. An agent refuses pinned maps of another one.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;
 
 /// The most ports of one switch. A port's index is given by the agent and has nothing to do with
 /// its ifindex.

@@ -56,6 +56,10 @@ pub const NEWCOMERS: &str = "NEWCOMERS";
 pub const META: &str = "META";
 /// The time at which the agent last said that it lives (`u64`, `CLOCK_MONOTONIC` ns), one.
 pub const HEARTBEAT: &str = "HEARTBEAT";
+/// 1 while the agent sleeps, or is about to, and nobody has woken it yet (`u64`), one. The agent sets it and
+/// then looks at the rings; a program has its place in a ring and then looks at this: one of them sees
+/// the other.
+pub const ASLEEP: &str = "ASLEEP";
 /// Index of [`agent`](super::agent) → `u64`, counted by the agent.
 pub const AGENT: &str = "AGENT";
 /// Slot → [`FlowTraffic`](super::FlowTraffic), counted by the agent.
@@ -69,7 +73,7 @@ pub const NETWORK_NAMES: &str = "NETWORK_NAMES";
 /// Port index → [`Label`](super::Label).
 pub const PORT_NAMES: &str = "PORT_NAMES";
 /// Every map that is pinned.
-pub const PINNED: [&str; 33] = [
+pub const PINNED: [&str; 34] = [
     PORTS,
     EGRESS,
     ATTACHMENTS,
@@ -97,6 +101,7 @@ pub const PINNED: [&str; 33] = [
     NEWCOMERS,
     META,
     HEARTBEAT,
+    ASLEEP,
     AGENT,
     AGENT_FLOWS,
     AGENT_TRAFFIC,

@@ -46,6 +46,8 @@ static MISSES: RingBuf = RingBuf::pinned(RING, 0);
 static NEWCOMERS: RingBuf = RingBuf::pinned(RING, 0);
 #[map]
 static HEARTBEAT: Array<u64> = Array::pinned(1, 0);
+#[map]
+static ASLEEP: Array<u64> = Array::pinned(1, BPF_F_MMAPABLE);
 
 #[map]
 static SITE_POLICIES: Array<SitePolicy> = Array::pinned(MAX_SITES, 0);
@@ -66,7 +68,7 @@ static LIMITED: PerCpuArray<u64> = PerCpuArray::pinned(MAX_SITES * Limited::ENTR
 #[map]
 static GATEWAYS: HashMap<u32, Gateway> = HashMap::pinned(MAX_GATEWAYS, 0);
 #[map]
-static AGENT_FLOWS: Array<FlowTraffic> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
+static AGENT_FLOWS: Array<FlowTraffic> = Array::pinned(DEFAULT_MAX_FLOWS, BPF_F_MMAPABLE);
 #[map]
 static SITE_NAMES: Array<Label> = Array::pinned(MAX_SITES, 0);
 #[map]
@@ -275,4 +277,11 @@ pub fn newcomers() -> &'static RingBuf {
 #[inline(always)]
 pub fn heartbeat_ns() -> u64 {
     HEARTBEAT.get(0).copied().unwrap_or(0)
+}
+
+/// Whether the agent sleeps, or is about to.
+#[inline(always)]
+pub fn asleep() -> Option<Shared> {
+    // SAFETY: an element of an array map, which both sides write atomically.
+    ASLEEP.get_ptr_mut(0).map(|at| unsafe { Shared::new(at) })
 }
