@@ -111,11 +111,7 @@ impl Learner {
                 (true, false) => PollTimeout::from(1_u8),
                 (false, _) => PollTimeout::from(100_u8),
             };
-            let waited = self.inflow.wait(inbox, timeout);
-            let readable = waited.map_err(|source| LearnError::System {
-                what: "wait for misses",
-                source,
-            })?;
+            let readable = self.inflow.wait(inbox, timeout, &mut self.flows.tables)?;
             // Now, and not before the wait, in which a busy machine may have kept us long: behind an
             // agent that seems dead, no frame queues up in a handover that is about to begin.
             let woken_ns = now_ns()?;

@@ -20,7 +20,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use crate::{frame::Address, replay::Window};
 
 /// The version of everything in this module. An agent refuses pinned maps of another one.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;
 
 /// The most ports of one switch. A port's index is given by the agent and has nothing to do with
 /// its ifindex.
@@ -66,6 +66,19 @@ pub mod traffic {
     /// What a port saw that belongs to none of its attachments.
     pub const fn port(port: u32) -> u32 {
         MAX_SITES + MAX_NETWORKS + port
+    }
+}
+
+/// Rows of the flows' counters. No per-CPU map, whose elements the kernel finds by a table of pointers:
+/// that is one more line of memory for each frame.
+pub mod flow_row {
+    /// What the agent counts.
+    pub const AGENT: u32 = 0;
+
+    /// What a CPU's programs count.
+    #[inline(always)]
+    pub const fn cpu(number: u32) -> u32 {
+        number + 1
     }
 }
 

@@ -35,7 +35,7 @@ pub const LIMITED: &str = "LIMITED";
 pub const GATEWAYS: &str = "GATEWAYS";
 /// [`BindingKey`](super::BindingKey) → [`Binding`](super::Binding).
 pub const BINDINGS: &str = "BINDINGS";
-/// Slot → [`FlowTraffic`](super::FlowTraffic), per CPU.
+/// Slots, row by row → [`FlowTraffic`](super::FlowTraffic): see [`flow_row`](super::flow_row).
 pub const FLOW_TRAFFIC: &str = "FLOW_TRAFFIC";
 /// Slot → [`Queued`](super::Queued).
 pub const QUEUED: &str = "QUEUED";
@@ -56,10 +56,12 @@ pub const NEWCOMERS: &str = "NEWCOMERS";
 pub const META: &str = "META";
 /// The time at which the agent last said that it lives (`u64`, `CLOCK_MONOTONIC` ns), one.
 pub const HEARTBEAT: &str = "HEARTBEAT";
+/// 1 while the agent sleeps, or is about to, and nobody has woken it yet (`u64`), one. The agent sets it and
+/// then looks at the rings; a program has its place in a ring and then looks at this: one of them sees
+/// the other.
+pub const ASLEEP: &str = "ASLEEP";
 /// Index of [`agent`](super::agent) → `u64`, counted by the agent.
 pub const AGENT: &str = "AGENT";
-/// Slot → [`FlowTraffic`](super::FlowTraffic), counted by the agent.
-pub const AGENT_FLOWS: &str = "AGENT_FLOWS";
 /// [`traffic`](super::traffic) index → [`Forwarded`](super::Forwarded), counted by the agent.
 pub const AGENT_TRAFFIC: &str = "AGENT_TRAFFIC";
 /// Site id → [`Label`](super::Label).
@@ -68,6 +70,8 @@ pub const SITE_NAMES: &str = "SITE_NAMES";
 pub const NETWORK_NAMES: &str = "NETWORK_NAMES";
 /// Port index → [`Label`](super::Label).
 pub const PORT_NAMES: &str = "PORT_NAMES";
+/// No map, but the constant that says how long a row of [`FLOW_TRAFFIC`] is.
+pub const MAX_FLOWS: &str = "MAX_FLOWS";
 /// Every map that is pinned.
 pub const PINNED: [&str; 33] = [
     PORTS,
@@ -97,8 +101,8 @@ pub const PINNED: [&str; 33] = [
     NEWCOMERS,
     META,
     HEARTBEAT,
+    ASLEEP,
     AGENT,
-    AGENT_FLOWS,
     AGENT_TRAFFIC,
     SITE_NAMES,
     NETWORK_NAMES,

@@ -13,7 +13,7 @@ use switch_ebpf::{
         self, AllowKey, Attachment, AttachmentKey, Binding, BindingKey, DEFAULT_MAX_FLOWS,
         FlowTraffic, Gateway, LEFT_CLAIMED, Label, Leg, Limited, MAX_ALLOWED, MAX_GATEWAYS,
         MAX_NETWORKS, MAX_SITES, MAX_SOURCES, Network, PHASE_NEWCOMER, Place, Queued, RING,
-        SitePolicy, SourceKey,
+        SitePolicy, SourceKey, flow_row,
     },
     limit::Limit,
     xdp::{Shared, within},
@@ -35,8 +35,9 @@ static ANNOUNCE_DUE: Array<u64> = Array::pinned(MAX_SITES, 0);
 /// Preallocated: whether a binding fits is known before, and an update never fails for memory.
 #[map]
 static BINDINGS: HashMap<BindingKey, Binding> = HashMap::pinned(DEFAULT_MAX_FLOWS, 0);
+/// As many rows as the agent and the CPUs need: the agent says so when it makes the map.
 #[map]
-static FLOW_TRAFFIC: PerCpuArray<FlowTraffic> = PerCpuArray::pinned(DEFAULT_MAX_FLOWS, 0);
+static FLOW_TRAFFIC: Array<FlowTraffic> = Array::pinned(DEFAULT_MAX_FLOWS, BPF_F_MMAPABLE);
 /// In the agent's memory too, which looks at it often.
 #[map]
 static QUEUED: Array<Queued> = Array::pinned(DEFAULT_MAX_FLOWS, BPF_F_MMAPABLE);
@@ -46,6 +47,8 @@ static MISSES: RingBuf = RingBuf::pinned(RING, 0);
 static NEWCOMERS: RingBuf = RingBuf::pinned(RING, 0);
 #[map]
 static HEARTBEAT: Array<u64> = Array::pinned(1, 0);
+#[map]
+static ASLEEP: Array<u64> = Array::pinned(1, BPF_F_MMAPABLE);
 
 #[map]
 static SITE_POLICIES: Array<SitePolicy> = Array::pinned(MAX_SITES, 0);
@@ -66,11 +69,13 @@ static LIMITED: PerCpuArray<u64> = PerCpuArray::pinned(MAX_SITES * Limited::ENTR
 #[map]
 static GATEWAYS: HashMap<u32, Gateway> = HashMap::pinned(MAX_GATEWAYS, 0);
 #[map]
-static AGENT_FLOWS: Array<FlowTraffic> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
-#[map]
 static SITE_NAMES: Array<Label> = Array::pinned(MAX_SITES, 0);
 #[map]
 static NETWORK_NAMES: Array<Label> = Array::pinned(MAX_NETWORKS, 0);
+
+/// The size of the flow table, which the agent writes here before the program is loaded.
+#[unsafe(no_mangle)]
+static MAX_FLOWS: u32 = 0;
 
 /// The attachment of a port, TPID and VLAN id.
 #[inline(always)]
@@ -243,7 +248,11 @@ pub fn binding(key: &BindingKey) -> Option<&'static Binding> {
 /// The traffic counters of a binding on this CPU.
 #[inline(always)]
 pub fn flow_traffic(slot: u32) -> Option<*mut FlowTraffic> {
-    FLOW_TRAFFIC.get_ptr_mut(slot)
+    // SAFETY: a helper without arguments.
+    let row = flow_row::cpu(unsafe { bpf_get_smp_processor_id() });
+    // SAFETY: a constant, which the compiler must not take for the zero that stands here.
+    let max_flows = unsafe { (&raw const MAX_FLOWS).read_volatile() };
+    FLOW_TRAFFIC.get_ptr_mut(row * max_flows + slot)
 }
 
 /// How many frames have queued up under a slot, in the ring of a phase.
@@ -276,4 +285,11 @@ pub fn newcomers() -> &'static RingBuf {
 #[inline(always)]
 pub fn heartbeat_ns() -> u64 {
     HEARTBEAT.get(0).copied().unwrap_or(0)
+}
+
+/// Whether the agent sleeps, or is about to.
+#[inline(always)]
+pub fn asleep() -> Option<Shared> {
+    // SAFETY: an element of an array map, which both sides write atomically.
+    ASLEEP.get_ptr_mut(0).map(|at| unsafe { Shared::new(at) })
 }
