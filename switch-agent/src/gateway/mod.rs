@@ -239,10 +239,8 @@ impl Gateway {
         self.pins.remove_links()?;
         self.handle.stop();
         let ended = worker::join(self.thread);
-        self.pins.remove()?;
-        let restored = instance::put_back(&self.changes);
-        self.state.remove().map_err(InstanceError::from)?;
-        ended.and(restored.map_err(Into::into))
+        let cleared = instance::clear(&self.pins, &self.changes, &self.state);
+        ended.and(cleared.map_err(Into::into))
     }
 }
 
