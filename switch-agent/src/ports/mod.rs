@@ -6,7 +6,7 @@
 //! |---|---|
 //! | up | nothing is received otherwise |
 //! | promiscuous | frames are addressed to machines behind the switch, not to it |
-//! | `rx-vlan-hw-parse`, `rx-vlan-stag-hw-parse` off | a tag that the card takes off is not in the bytes that XDP reads |
+//! | `rx-vlan-hw-parse`, `rx-vlan-stag-hw-parse` off | a tag that the card takes off is hidden from XDP |
 //! | `rx-lro`, `rx-gro-hw` off | merged frames fit in no port's MTU, and most drivers refuse XDP with them |
 //! | on veth, `tx-tcp*-segmentation` off | see below |
 //!

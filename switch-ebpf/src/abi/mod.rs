@@ -291,8 +291,8 @@ shared! {
         pub address: Address,
     }
 
-    /// Where an address is: the one entry that both flow rules are read from. Written by the agent.
-    /// Times are `CLOCK_MONOTONIC` in nanoseconds.
+    /// Where an address is: the one entry that both flow rules are read from. Written by the agent, and
+    /// by the datapath where that learns. Times are `CLOCK_MONOTONIC` in nanoseconds.
     pub struct Binding {
         /// The site's id.
         pub site: u32,
