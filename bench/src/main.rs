@@ -3,7 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`cli`] | the command line |
-//! | [`measure`] | the questions |
+//! | [`mod@measure`] | the questions |
 //! | [`rig`] | what is measured on |
 //! | [`report`] | what was measured, and how it is shown |
 
