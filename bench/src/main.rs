@@ -3,7 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`cli`] | the command line |
-//! | [`measure`] | the questions |
+//! | [`mod@measure`] | the questions |
 //! | [`rig`] | what is measured on |
 //! | [`report`] | what was measured, and how it is shown |
 
@@ -13,7 +13,6 @@ mod report;
 mod rig;
 
 use std::{
-    env,
     fs::File,
     io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
@@ -51,14 +50,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let svg = match &args.svg {
-        Some(path) => path.clone(),
-        None => env::current_exe()
-            .context("find this program")?
-            .with_extension("svg"),
-    };
     // Whether there can be files is known before minutes have passed.
-    let sheet = Sheet::new(svg)?;
+    let sheet = Sheet::new(args.svg.clone())?;
     let json = args.json.as_deref().map(create).transpose()?;
     interrupt::watch()?;
 

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::{
     datapath::{DatapathError, Pins},
     net::link::{self, Link},
-    ports::{self, Changes, KernelError, Port, PortError},
+    ports::{self, Changes, KernelError, Port, PortError, Restored},
     state::{State, StateError, StateFile},
     types::{InstanceName, PortName},
 };
@@ -135,23 +135,37 @@ pub(crate) fn make_ready(
     for (name, changes) in plans {
         links.push((name.clone(), ports::apply(&changes)?));
     }
-    for former in dropped {
-        ports::restore(former)?;
+    if let Err(error) = put_back(dropped) {
+        tracing::warn!(%error, "cannot put back a port that is no longer used");
     }
     state.write(&State::here(changes.clone())?)?;
     Ok((changes, links))
 }
 
-pub(crate) fn put_back(changes: &[Changes]) -> Result<(), InstanceError> {
+/// Puts ports back. What nobody may change now is told, with what to do: it is no failure, for trying
+/// again would not help.
+fn put_back<'a>(changes: impl IntoIterator<Item = &'a Changes>) -> Result<(), InstanceError> {
     let mut first = Ok(());
     for change in changes {
-        if let Err(error) = ports::restore(change)
-            && first.is_ok()
-        {
-            first = Err(error.into());
+        match ports::restore(change) {
+            Ok(Restored::Except(kept)) => tracing::warn!("{kept}"),
+            Ok(Restored::Done | Restored::Gone) => {}
+            Err(error) => first = first.and(Err(error.into())),
         }
     }
     first
+}
+
+/// Removes an instance: programs, maps and links, its changes to ports, and its note of them. Where a
+/// port cannot be put back the note stays, for `switch-agent detach`.
+pub(crate) fn clear(
+    pins: &Pins,
+    changes: &[Changes],
+    state: &StateFile,
+) -> Result<(), InstanceError> {
+    pins.remove()?;
+    put_back(changes)?;
+    Ok(state.remove()?)
 }
 
 /// Undoes a start that failed. The failure itself is what the operator is told.
@@ -164,9 +178,7 @@ pub(crate) fn undo(pins: &Pins, state: &StateFile, instance: &InstanceName) {
 fn remove(pins: &Pins, state: &StateFile, instance: &InstanceName) -> Result<bool, InstanceError> {
     let noted = state.read(instance)?;
     let found = noted.is_some() || pins.exist();
-    pins.remove()?;
-    put_back(&noted.unwrap_or_default().ports)?;
-    state.remove()?;
+    clear(pins, &noted.unwrap_or_default().ports, state)?;
     Ok(found)
 }
 

@@ -42,7 +42,8 @@ pub enum StateError {
     /// The ports are not where we are.
     #[error(
         "the ports of instance {instance} are in the network namespace {theirs}, this is {ours}; \
-         run the command there, for example with `nsenter --net=FILE`"
+         run the command there, for example with `nsenter --net=FILE`; if that namespace is gone, \
+         remove {}", path.display()
     )]
     Elsewhere {
         /// The instance.
@@ -51,6 +52,8 @@ pub enum StateError {
         theirs: String,
         /// Ours.
         ours: String,
+        /// The note.
+        path: PathBuf,
     },
 }
 
@@ -104,6 +107,7 @@ impl StateFile {
                 instance,
                 theirs,
                 ours,
+                path: self.path.clone(),
             });
         }
         Ok(Some(state))

@@ -214,10 +214,8 @@ impl Switch {
         self.pins.remove_links()?;
         self.learner.stop();
         let learned = worker::join(self.thread).map_err(SwitchError::from);
-        self.pins.remove()?;
-        let restored = instance::put_back(&self.changes);
-        self.state.remove().map_err(InstanceError::from)?;
-        learned.and(restored.map_err(Into::into))
+        let cleared = instance::clear(&self.pins, &self.changes, &self.state);
+        learned.and(cleared.map_err(Into::into))
     }
 }
 

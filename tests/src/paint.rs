@@ -1,6 +1,7 @@
 //! What a picture is drawn with, and the file that it ends up in.
 
 use std::{
+    env,
     fs::Permissions,
     io::Write,
     os::unix::fs::PermissionsExt,
@@ -40,11 +41,17 @@ pub struct Sheet {
 }
 
 impl Sheet {
-    /// A place for a picture.
+    /// A place for a picture: beside this program and by its name, unless there is a path.
     ///
     /// # Errors
     /// When nothing can be written there.
-    pub fn new(path: PathBuf) -> Result<Self> {
+    pub fn new(path: Option<PathBuf>) -> Result<Self> {
+        let path = match path {
+            Some(path) => path,
+            None => env::current_exe()
+                .context("find this program")?
+                .with_extension("svg"),
+        };
         let directory = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),

@@ -62,7 +62,7 @@ pub fn measure(_: &Plan) -> Result<Section> {
     })
 }
 
-/// The agent's resident memory in bytes: `VmRSS` of proc(5). The ring of misses is in it twice.
+/// The agent's resident memory in bytes: `VmRSS` of proc(5). The data of each ring are in it twice.
 fn resident(stage: &Stage) -> Result<f64> {
     let path = format!("/proc/{}/status", stage.agent().pid());
     let kilobytes: u64 = fields(&path, "VmRSS:")?.iter().sum();

@@ -8,7 +8,7 @@ use aya::{
 };
 use lab::Namespace;
 
-static PROGRAMS: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/bench"));
+static PROGRAMS: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/traffic"));
 
 /// The object with its maps made, and none of its programs loaded.
 ///

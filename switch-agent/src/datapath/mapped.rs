@@ -108,3 +108,89 @@ impl<V> Drop for Mapped<V> {
         let _ = unsafe { munmap(start, self.bytes.get()) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{ptr, thread};
+
+    use aya::maps::{Array, IterableMap};
+    use switch_ebpf::abi::Queued;
+
+    use super::*;
+
+    type Queues = Array<MapData, Queued>;
+
+    /// `BPF_F_MMAPABLE` of linux/bpf.h.
+    const MAPPABLE: u32 = 1 << 10;
+    /// Elements over several pages, and part of one.
+    const LENGTH: u32 = 1000;
+
+    fn queues(flags: u32) -> Queues {
+        Queues::create(LENGTH, flags).expect("a map; these tests need root")
+    }
+
+    fn queued(misses: u64, newcomers: u64) -> Queued {
+        Queued { misses, newcomers }
+    }
+
+    #[test]
+    fn it_is_the_map_that_others_see() {
+        let mut map = queues(MAPPABLE);
+        let mut mapped = Mapped::<Queued>::open(map.map()).expect("map it");
+        for index in [0, 1, 255, 256, LENGTH - 1] {
+            map.set(index, queued(index.into(), 7), 0).expect("set");
+            assert_eq!(mapped.get(index).expect("get"), queued(index.into(), 7));
+            let once_more = |old: Queued| queued(old.misses + 1, old.newcomers);
+            mapped.change(index, once_more).expect("change");
+            let seen = map.get(&index, 0).expect("get");
+            assert_eq!(seen, queued(u64::from(index) + 1, 7));
+        }
+        assert_eq!(mapped.get(2).expect("get"), Queued::default());
+    }
+
+    #[test]
+    fn there_is_nothing_behind_the_last_element() {
+        let map = queues(MAPPABLE);
+        let mut mapped = Mapped::<Queued>::open(map.map()).expect("map it");
+        for index in [LENGTH, u32::MAX] {
+            let outside = |error: MapError| matches!(error, MapError::OutOfBounds { index: at, max_entries: LENGTH } if at == index);
+            assert!(mapped.get(index).is_err_and(outside));
+            assert!(mapped.change(index, |old| old).is_err_and(outside));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_mapped_is_told() {
+        let other = Array::<MapData, u64>::create(1, MAPPABLE).expect("a map");
+        let error = Mapped::<Queued>::open(other.map()).err().expect("shorter");
+        let sizes = matches!(
+            error,
+            MapError::InvalidValueSize {
+                size: 8,
+                expected: 16
+            }
+        );
+        assert!(sizes, "{error}");
+        let error = Mapped::<Queued>::open(queues(0).map()).err();
+        let error = error.expect("not made for it");
+        let call = matches!(&error, MapError::SyscallError(e) if e.call == "mmap");
+        assert!(call, "{error}");
+    }
+
+    /// The mapping is its own: it needs neither the map's descriptor nor the thread that made it.
+    #[test]
+    fn it_outlives_what_it_was_made_from() {
+        let map = queues(MAPPABLE);
+        let mut mapped = Mapped::<Queued>::open(map.map()).expect("map it");
+        let another = Mapped::<Queued>::open(map.map()).expect("map it twice");
+        assert!(!ptr::eq(mapped.words.as_ptr(), another.words.as_ptr()));
+        drop(map);
+        let changed = thread::spawn(move || {
+            let changed = mapped.change(3, |_| queued(1, 2));
+            drop(mapped);
+            changed
+        });
+        changed.join().expect("no panic").expect("change");
+        assert_eq!(another.get(3).expect("get"), queued(1, 2));
+    }
+}

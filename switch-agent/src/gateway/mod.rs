@@ -1,8 +1,8 @@
 //! The DC side: a gateway hears of VMs that have arrived on its LAN, and tells the switch.
 //!
-//! One thread ([`announcer`]) owns what is known and sends; everything it decides with is pure:
-//! [`heard`] reads announcements, [`stations`] keeps who has which addresses, [`questions`] asks
-//! where only a MAC is known, [`schedule`] says when the switch is told, [`neighbours`] where the
+//! One thread (`announcer`) owns what is known and sends; everything it decides with is pure:
+//! `heard` reads announcements, `stations` keeps who has which addresses, `questions` asks
+//! where only a MAC is known, `schedule` says when the switch is told, `neighbours` where the
 //! learning packets go. The datapath carries frames and picks those that are listened to.
 
 mod address_file;
@@ -239,10 +239,8 @@ impl Gateway {
         self.pins.remove_links()?;
         self.handle.stop();
         let ended = worker::join(self.thread);
-        self.pins.remove()?;
-        let restored = instance::put_back(&self.changes);
-        self.state.remove().map_err(InstanceError::from)?;
-        ended.and(restored.map_err(Into::into))
+        let cleared = instance::clear(&self.pins, &self.changes, &self.state);
+        ended.and(cleared.map_err(Into::into))
     }
 }
 

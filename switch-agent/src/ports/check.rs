@@ -43,7 +43,7 @@ pub fn takes_redirects(link: &Link) -> Result<Option<Problem>, LinkError> {
     let takes = xdp_features::takes_redirects(link.index, &link.name)?;
     Ok((takes == Some(false)).then(|| Problem::TakesNoRedirects {
         port: link.name.clone(),
-        veth: link.kind.as_deref() == Some("veth"),
+        veth: link.is_veth(),
     }))
 }
 
@@ -87,7 +87,7 @@ pub(super) fn inspect(port: &Port, own_programs: &[u32]) -> (Option<Link>, Repor
     }
     // None when the peer is in another namespace: then nothing can be said about it.
     if port.role != PortRole::Listener
-        && link.kind.as_deref() == Some("veth")
+        && link.is_veth()
         && let Some(peer) = link.tied_to.and_then(|index| link::by_index(index).ok())
     {
         let trunk = matches!(port.role, PortRole::Trunk { .. });

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | up | nothing is received otherwise |
 //! | promiscuous | frames are addressed to machines behind the switch, not to it |
-//! | `rx-vlan-hw-parse`, `rx-vlan-stag-hw-parse` off | a tag that the card takes off is not in the bytes that XDP reads |
+//! | `rx-vlan-hw-parse`, `rx-vlan-stag-hw-parse` off | a tag that the card takes off is hidden from XDP |
 //! | `rx-lro`, `rx-gro-hw` off | merged frames fit in no port's MTU, and most drivers refuse XDP with them |
 //! | on veth, `tx-tcp*-segmentation` off | see below |
 //!
@@ -18,6 +18,7 @@
 mod check;
 mod kernel;
 mod prepare;
+mod restore;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +29,8 @@ use crate::net::{
 
 pub use check::{Report, check, takes_redirects};
 pub use kernel::{KernelError, check_kernel, kernel_supported};
-pub use prepare::{Changes, PortError, PreparedPort, Restored, apply, plan, prepare, restore};
+pub use prepare::{Changes, PortError, PreparedPort, apply, plan, prepare};
+pub use restore::{Kept, Restored, restore};
 
 /// An interface that is to be a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,7 +222,7 @@ fn mode(xdp: XdpAttached) -> &'static str {
 
 /// The features of `link` that a port must have off, as they are now.
 fn features_to_turn_off(link: &Link) -> Result<Vec<Feature>, EthtoolError> {
-    let veth = link.kind.as_deref() == Some("veth");
+    let veth = link.is_veth();
     let mut features = ethtool::features(&link.name)?;
     features.retain(|feature| match feature.name.as_str() {
         "rx-vlan-hw-parse" | "rx-vlan-stag-hw-parse" | "rx-lro" | "rx-gro-hw" => true,

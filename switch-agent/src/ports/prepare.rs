@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Port, Problem, Warning, check::inspect, features_to_turn_off};
+use super::{Port, Problem, Warning, check::inspect, features_to_turn_off, restore};
 use crate::net::{
     ethtool::{self, EthtoolError},
     link::{self, Link, LinkError},
@@ -51,7 +51,7 @@ impl Changes {
 
     /// A name may change, and an index may mean another link in another namespace: index and either
     /// of name and MAC must be the same.
-    fn is_about(&self, index: u32, name: &str, mac: [u8; 6]) -> bool {
+    pub(super) fn is_about(&self, index: u32, name: &str, mac: [u8; 6]) -> bool {
         self.ifindex == index && (self.name == name || self.mac == mac)
     }
 }
@@ -151,51 +151,4 @@ pub fn apply(changes: &Changes) -> Result<Link, PortError> {
         link::set_up(&link, true)?;
     }
     Ok(link::by_index(link.index)?)
-}
-
-/// How putting back went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Restored {
-    /// All is as it was.
-    Done,
-    /// The port is gone, or another has its place: there is nothing to put back.
-    Gone,
-}
-
-/// Puts back exactly what `changes` says was changed, under whatever name the port now has.
-///
-/// # Errors
-/// The first thing that failed; the rest was put back all the same.
-pub fn restore(changes: &Changes) -> Result<Restored, PortError> {
-    let link = match link::by_index(changes.ifindex) {
-        Ok(link) if changes.is_about(link.index, &link.name, link.mac) => link,
-        Ok(_) => return Ok(Restored::Gone),
-        Err(e) if e.is_gone() => return Ok(Restored::Gone),
-        Err(e) => return Err(e.into()),
-    };
-    let features: Vec<(&str, bool)> = changes
-        .features
-        .iter()
-        .map(|(name, old)| (name.as_str(), *old))
-        .collect();
-    // What is in force may still differ, as it may have before.
-    let features = ethtool::request_features(&link.name, &features);
-    let promiscuous = match changes.promiscuous_set {
-        true => link::set_promiscuous(&link, false),
-        false => Ok(()),
-    };
-    let up = match changes.was_up {
-        true => Ok(()),
-        false => link::set_up(&link, false),
-    };
-    let done = features
-        .map_err(PortError::from)
-        .and(promiscuous.map_err(PortError::from))
-        .and(up.map_err(PortError::from));
-    match done {
-        Ok(()) => Ok(Restored::Done),
-        // It went in the middle of it.
-        Err(_) if link::by_index(link.index).is_err_and(|e| e.is_gone()) => Ok(Restored::Gone),
-        Err(e) => Err(e),
-    }
 }

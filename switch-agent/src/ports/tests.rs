@@ -132,6 +132,36 @@ fn a_port_that_is_renamed_or_gone_is_no_trouble() {
     });
 }
 
+/// The kernel lets nobody change the segmentation of a veth whose other end has an XDP program.
+#[test]
+fn what_may_not_be_changed_back_is_told_and_the_rest_is_put_back() {
+    in_new_netns(|| {
+        ip("link add c0 type veth peer name p0");
+        let before = state("c0");
+        let changes = prepare(&client("c0"), &[]).expect("prepare").changes;
+        let program = attach_pass(link::by_name("p0").expect("p0").index);
+        let Restored::Except(kept) = restore(&changes).expect("restore") else {
+            panic!("all was put back");
+        };
+        let said = kept.to_string();
+        for words in [
+            "port c0 is put back but for tx-tcp-segmentation, tx-tcp-ecn-segmentation, ",
+            " which the switch had turned off: an XDP program at the other end of its veth pair does \
+             not let them be changed now; once it has left, run `ethtool -K c0 tx-tcp-segmentation \
+             on tx-tcp-ecn-segmentation on ",
+        ] {
+            assert!(said.contains(words), "{said}");
+        }
+        assert_eq!(state("c0").0, before.0);
+        assert!(on("c0", "rx-vlan-hw-parse"));
+        // While it was there from the start, there is nothing to change and to put back.
+        let changes = prepare(&client("c0"), &[]).expect("prepare").changes;
+        assert_eq!(changes.features.len(), 2, "{changes:?}");
+        assert_eq!(restore(&changes).expect("restore"), Restored::Done);
+        drop(program);
+    });
+}
+
 /// A request that something else overrides is turned off as well, else it would come back.
 #[test]
 fn a_feature_that_only_sleeps_is_turned_off_too() {

@@ -20,7 +20,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use crate::{frame::Address, replay::Window};
 
 /// The version of everything in this module. An agent refuses pinned maps of another one.
-pub const LAYOUT_VERSION: u32 = 4;
+pub const LAYOUT_VERSION: u32 = 3;
 
 /// The most ports of one switch. A port's index is given by the agent and has nothing to do with
 /// its ifindex.
@@ -319,8 +319,8 @@ shared! {
         pub address: Address,
     }
 
-    /// Where an address is: the one entry that both flow rules are read from. Written by the agent.
-    /// Times are `CLOCK_MONOTONIC` in nanoseconds.
+    /// Where an address is: the one entry that both flow rules are read from. Written by the agent, and
+    /// by the datapath where that learns. Times are `CLOCK_MONOTONIC` in nanoseconds.
     pub struct Binding {
         /// The site's id.
         pub site: u32,

@@ -161,8 +161,9 @@ proptest! {
     }
 
     /// The binding changes where the verdict says so and nowhere else: a late frame comes from the
-    /// previous site or the one before, within the hold-down of its class after the move, and changes nothing; nor
-    /// does a refreshing or a refused one. A quarantine changes the state and since when only.
+    /// previous site or the one before, within the hold-down of its class after the move, and changes
+    /// nothing; nor does a refreshing or a refused one. A quarantine changes the state and since when
+    /// only.
     #[test]
     fn the_verdict_says_what_changes(mut world in world(), steps in steps()) {
         for step in steps {

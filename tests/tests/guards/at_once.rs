@@ -34,9 +34,7 @@ fn two_cpus_that_see_the_same_move_make_one() -> Result<()> {
     for address in &addresses {
         program.run(probe(*address, DC1).as_slice())?;
     }
-    for address in &addresses {
-        bench.wait_forwarded(*address, DC1)?;
-    }
+    bench.wait_settled(&addresses)?;
     let frames: Vec<_> = addresses.iter().map(|vm| probe(*vm, DC2)).collect();
     let before = bench.agent.stats()?;
     let arrived = AtomicUsize::new(0);

@@ -1,6 +1,6 @@
 //! A switch with three sites on two trunks, between raw frames.
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::HashSet, net::IpAddr, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use lab::{
@@ -10,6 +10,8 @@ use lab::{
     traffic::numbered::{Pace, SINK_MAC, Vms},
 };
 use serde_json::Value;
+use switch_agent::datapath::{Pins, Tables};
+use switch_ebpf::{abi::PHASE_SETTLED, frame::Address};
 
 /// Long enough for a busy machine.
 pub const SOON: Duration = Duration::from_secs(10);
@@ -58,17 +60,30 @@ impl Bench {
         })
     }
 
-    /// Has an operator bind addresses to DC 1, and waits until the program forwards for them by
-    /// itself. No frame of theirs is a miss.
+    /// Has an operator bind addresses to DC 1, and waits until their handovers are over. No frame of
+    /// theirs is a miss.
     pub fn bind(&self, addresses: &[IpAddr]) -> Result<()> {
         for address in addresses {
             let address = address.to_string();
             self.agent.cli_ok(&["bind", &address, "--site", "dc1"])?;
         }
-        for address in addresses {
-            self.wait_forwarded(*address, DC1)?;
-        }
-        Ok(())
+        self.wait_settled(addresses)
+    }
+
+    /// Waits until the handovers of these addresses are over. The program forwards what they send by
+    /// itself some time before that, but leaves their moves to the agent until then.
+    pub fn wait_settled(&self, addresses: &[IpAddr]) -> Result<()> {
+        let tables = Tables::open(&Pins::of(&self.agent.instance().parse()?))?;
+        let wanted: HashSet<_> = addresses.iter().map(|ip| Address::from(*ip)).collect();
+        let settled = || -> Result<_> {
+            let bindings = tables.bindings().collect::<Result<Vec<_>, _>>()?;
+            let settled = bindings.iter().filter(|(key, binding)| {
+                binding.phase == PHASE_SETTLED && wanted.contains(&key.address)
+            });
+            Ok((settled.count() == wanted.len()).then_some(()))
+        };
+        let what = format!("the handovers of {} addresses", wanted.len());
+        poll_until(SOON, &what, || settled().transpose())?
     }
 
     /// Waits until the program forwards by itself what an address sends from a site.

@@ -38,7 +38,7 @@ fn the_datapath_pins_macs_too() -> Result<()> {
     let mut bench = Bench::start(&["--pin-mac", "--learn-in-datapath", "always"])?;
     let mac = bench.vms.mac;
     bench.speak(vm(0), DC1)?;
-    bench.wait_forwarded(vm(0), DC1)?;
+    bench.wait_settled(&[vm(0)])?;
     bench.vms.mac = OTHER_MAC;
     let before = bench.agent.stats()?;
     bench.vms.send(Pace::Flood, 5, &[(vm(0), DC2)])?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use lab::{
     Agent, Lab,
-    net::{ethtool::set_features, link::XdpMode, pinned},
+    net::{ethtool::set_features, link::XdpMode, pinned, xdp},
 };
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{
     LATER, RUN, SOON, V4,
     load::Load,
+    mistakes::one_line,
     ports::{both, left_by},
     run, start,
     stream::{Bench, Pace},
@@ -177,6 +178,51 @@ fn detach_puts_back_what_a_killed_agent_left() -> Result<()> {
     assert_eq!(left_by(agent.instance()), [] as [&str; 0]);
     // Once more does no harm.
     agent.cli_ok(&["detach"])?;
+    Ok(())
+}
+
+/// The kernel does not let the switch turn on again what it has turned off at its end of the pair.
+#[test]
+fn a_program_at_the_other_end_leaves_no_note_behind() -> Result<()> {
+    for ends in ["cleanly", "by a signal"] {
+        let lab = unprepared()?;
+        // Of what the trunk sends, the program at the other end turns off more than the switch does.
+        let but_for_sending = || -> Result<_> {
+            let mut ports = both(&lab)?;
+            let features = &mut ports[1].features;
+            features.retain(|feature, _| !feature.starts_with("tx-"));
+            Ok(ports)
+        };
+        let before = but_for_sending()?;
+        let mut agent = run(&lab.switch, &RUN)?;
+        xdp::redirect(&lab.wan, "pt0", "pt0")?;
+        let said = if ends == "cleanly" {
+            ensure!(agent.interrupt(SOON)?.success(), "{}", agent.stderr());
+            agent.stderr()
+        } else {
+            agent.kill9()?;
+            let output = agent.cli(&["detach"])?;
+            ensure!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stderr)?
+        };
+        let warnings = said.lines().filter(|line| line.contains("put back"));
+        one_line(
+            &warnings.collect::<Vec<_>>().join("\n"),
+            &[
+                " WARN port t0 is put back but for tx-tcp-segmentation",
+                "other end of its veth pair",
+                "run `ethtool -K t0 tx-tcp-segmentation on ",
+            ],
+        )?;
+        assert_eq!(but_for_sending()?, before, "{ends}");
+        assert_eq!(left_by(agent.instance()), [] as [&str; 0]);
+
+        // The next one finds nothing to turn off there, and so nothing to put back.
+        let mut agent = restart(agent, &RUN)?;
+        ensure!(agent.interrupt(SOON)?.success(), "{}", agent.stderr());
+        ensure!(!agent.stderr().contains("put back"), "{}", agent.stderr());
+        assert_eq!(but_for_sending()?, before, "{ends}");
+    }
     Ok(())
 }
 

@@ -26,7 +26,6 @@ pub struct Conventional {
     system: lab::Conventional,
     tables: Tables,
     hypervisor: RawSender,
-    /// Ids of a network and a site are given in the order of the configuration.
     _hypervisors: Namespace,
     _lab: Lab,
 }
@@ -81,6 +80,7 @@ impl Conventional {
 
     fn binding(&self, address: Ipv4Addr) -> Result<Binding> {
         let key = BindingKey {
+            // Ids are given in the order of the configuration.
             network: 0,
             address: IpAddr::from(address).into(),
         };

@@ -48,7 +48,8 @@ pub enum EthtoolError {
     },
 }
 
-fn onoff(on: bool) -> &'static str {
+/// As `ethtool -K` wants it.
+pub(crate) fn onoff(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }
 

@@ -16,6 +16,7 @@ use std::{
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 pub use error::EthtoolError;
+pub(crate) use error::onoff;
 
 // linux/ethtool.h; libc has no names for these.
 const ETHTOOL_GDRVINFO: u32 = 0x03;
@@ -89,25 +90,45 @@ pub fn set_features(device: &str, wanted: &[(&str, bool)]) -> Result<(), Ethtool
         return Ok(());
     }
     let after = dev.features()?;
-    dev.verify(wanted, |name| {
-        Some(after.iter().find(|f| f.name == name)?.active)
-    })
+    let is_set = |name: &str, on| after.iter().any(|f| f.name == name && f.active == on);
+    match wanted.iter().find(|(name, on)| !is_set(name, *on)) {
+        None => Ok(()),
+        Some((feature, on)) => Err(EthtoolError::NotChanged {
+            device: device.into(),
+            feature: (*feature).into(),
+            on: *on,
+        }),
+    }
 }
 
-/// Like [`set_features`], but content when the request was taken: what is in force may differ for
-/// as long as something else overrides it.
+/// Asks for features (name, on) of `device`, as far as it lets them be changed now: an XDP program at
+/// the other end of a veth pair, for one, takes that away for as long as it is there. What is in force
+/// may differ for as long as something else overrides it.
+///
+/// Answers the names of those that are not asked for in the end.
 ///
 /// # Errors
-/// As [`set_features`]; [`EthtoolError::NotChanged`] if even the request was not kept.
-pub fn request_features(device: &str, wanted: &[(&str, bool)]) -> Result<(), EthtoolError> {
+/// That there is no such device, or what the ioctl answers.
+pub fn request_features(
+    device: &str,
+    wanted: &[(&str, bool)],
+) -> Result<Vec<String>, EthtoolError> {
     let dev = Device::open(device, "set the features")?;
-    if !dev.request(wanted)? {
-        return Ok(());
-    }
+    let before = dev.features()?;
+    let may_change = |name: &str| before.iter().any(|f| f.name == name && !f.fixed());
+    let possible: Vec<_> = wanted
+        .iter()
+        .copied()
+        .filter(|(name, _)| may_change(name))
+        .collect();
+    dev.request(&possible)?;
     let after = dev.features()?;
-    dev.verify(wanted, |name| {
-        Some(after.iter().find(|f| f.name == name)?.requested)
-    })
+    let is_asked = |name: &str, on| after.iter().any(|f| f.name == name && f.requested == on);
+    Ok(wanted
+        .iter()
+        .filter(|(name, on)| !is_asked(name, *on))
+        .map(|(name, _)| (*name).to_owned())
+        .collect())
 }
 
 /// A device, and a socket to ask about it through.
@@ -243,21 +264,6 @@ impl<'a> Device<'a> {
             self.run("set the features", &mut masks)?;
         }
         Ok(any)
-    }
-
-    fn verify(
-        &self,
-        wanted: &[(&str, bool)],
-        now: impl Fn(&str) -> Option<bool>,
-    ) -> Result<(), EthtoolError> {
-        match wanted.iter().find(|(name, on)| now(name) != Some(*on)) {
-            None => Ok(()),
-            Some((feature, on)) => Err(EthtoolError::NotChanged {
-                device: self.name.into(),
-                feature: (*feature).into(),
-                on: *on,
-            }),
-        }
     }
 }
 

@@ -18,7 +18,8 @@ fn features_are_read_and_set() {
         for (name, _) in off {
             assert!(feature("c0", name).settled(false), "{name}");
         }
-        request_features("c0", &[("rx-vlan-hw-parse", true)]).expect("on again");
+        let kept = request_features("c0", &[("rx-vlan-hw-parse", true)]).expect("on again");
+        assert_eq!(kept, [] as [&str; 0]);
         assert_eq!(feature("c0", "rx-vlan-hw-parse"), before);
     });
 }
@@ -49,7 +50,11 @@ fn what_cannot_be_set_is_told() {
             matches!(overridden, EthtoolError::NotChanged { .. }),
             "{overridden}"
         );
-        request_features("c0", &tso).expect("the request is kept");
+        // The request is taken, and what nobody may ask for is told.
+        let wanted = [tso[0], ("rx-lro", true), ("rx-nonsense", true)];
+        let kept = request_features("c0", &wanted).expect("ask");
+        assert_eq!(kept, ["rx-lro", "rx-nonsense"]);
+        assert!(feature("c0", "tx-tcp-segmentation").requested);
         let unknown = set_features("c0", &[("rx-nonsense", true)]).expect_err("unknown");
         assert!(matches!(unknown, EthtoolError::Unknown { .. }), "{unknown}");
         assert!(

@@ -81,6 +81,14 @@ pub struct Link {
     pub xdp: Option<XdpAttached>,
 }
 
+impl Link {
+    /// One end of a veth pair.
+    #[must_use]
+    pub fn is_veth(&self) -> bool {
+        self.kind.as_deref() == Some("veth")
+    }
+}
+
 /// The link called `name`, alternative names included.
 ///
 /// # Errors

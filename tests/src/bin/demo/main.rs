@@ -109,13 +109,7 @@ fn main() -> ExitCode {
 
 /// Whether the switch did what it should.
 fn demo(args: &Args, screen: &mut Screen) -> Result<bool> {
-    let svg = match &args.svg {
-        Some(path) => path.clone(),
-        None => env::current_exe()
-            .context("find this program")?
-            .with_extension("svg"),
-    };
-    let sheet = Sheet::new(svg)?;
+    let sheet = Sheet::new(args.svg.clone())?;
     interrupt::watch()?;
     screen.note(FIGURE)?;
     let mut outcomes = Vec::new();
