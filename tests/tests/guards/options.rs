@@ -94,6 +94,23 @@ fn a_full_site_leaves_the_others_their_room() -> Result<()> {
 }
 
 #[test]
+fn an_address_that_has_the_place_of_another_is_counted_from_zero() -> Result<()> {
+    let mut bench = Bench::start(&["--max-flows", "1"])?;
+    for number in 0..3 {
+        bench.speak(vm(number), DC1)?;
+        bench.speak(vm(number), DC1)?;
+        // Not what was counted there before.
+        poll_until(SOON, "two frames to be counted", || {
+            let flows = bench.agent.flows().ok()?;
+            (flows.first()?["downlink"]["packets"] == 2).then_some(())
+        })?;
+        let address = vm(number).to_string();
+        bench.agent.cli_ok(&["unbind", &address])?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_bound_address_does_not_move_to_where_it_may_not_be() -> Result<()> {
     for learn in ["always", "never"] {
         let allow = ["--allow", "dc2=10.9.0.0/16", "--learn-in-datapath", learn];
