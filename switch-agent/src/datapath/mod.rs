@@ -2,6 +2,7 @@
 
 mod allowed;
 mod batch;
+mod bpf;
 mod leave;
 mod load;
 mod mapped;
