@@ -21,7 +21,8 @@ pub struct SwitchArgs {
     #[arg(long, value_name = "PORT[:VLAN]")]
     pub client: ClientPort,
 
-    /// A data centre and the trunk port and VLAN it is reached through; once for each
+    /// A data centre and the trunk port and VLAN it is reached through, PORT:VLAN/802.1ad for a
+    /// service tag; once for each
     #[arg(long = "site", value_name = "NAME=PORT:VLAN", required = true)]
     pub sites: Vec<Site>,
 

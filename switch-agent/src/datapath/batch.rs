@@ -12,10 +12,13 @@ use aya::{
     sys::SyscallError,
 };
 
+use super::bpf::bpf;
+
 /// Elements in one call at first.
 const AT_ONCE: usize = 4096;
 
-const LOOKUP_BATCH: libc::c_int = 24;
+/// `BPF_MAP_LOOKUP_BATCH` of `enum bpf_cmd` in linux/bpf.h.
+const LOOKUP_BATCH: libc::c_long = 24;
 
 /// The part of `union bpf_attr` for `BPF_MAP_*_BATCH`.
 #[repr(C)]
@@ -98,21 +101,11 @@ impl<K: Pod, V: Pod> Batches<'_, K, V> {
         // SAFETY: the request is the command's. The kernel writes at most `count` keys and values of the
         // map's sizes, which a `HashMap` has found to be those of `K` and `V`, into room that was reserved
         // for as many, and a hash map's bucket number to `to`.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_bpf,
-                LOOKUP_BATCH,
-                &raw mut request,
-                size_of::<Request>(),
-            )
-        };
-        if result < 0 {
-            let error = io::Error::last_os_error();
-            if error.raw_os_error() != Some(libc::ENOENT) {
-                return Err(error);
-            }
+        match unsafe { bpf(LOOKUP_BATCH, &mut request) } {
+            Ok(_) => {}
             // These are the last ones.
-            self.is_over = true;
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => self.is_over = true,
+            Err(error) => return Err(error),
         }
         self.bucket = Some(next);
         let read = (request.count as usize).min(room);

@@ -10,6 +10,8 @@ use std::{
     path::Path,
 };
 
+use super::bpf::bpf;
+
 /// `BPF_OBJ_GET` and `BPF_LINK_DETACH` of `enum bpf_cmd` in linux/bpf.h.
 const OBJ_GET: libc::c_long = 7;
 const LINK_DETACH: libc::c_long = 34;
@@ -38,39 +40,18 @@ struct DetachRequest {
 /// What bpf(2) says; EOPNOTSUPP before Linux 5.9.
 pub(super) fn leave(path: &Path) -> io::Result<()> {
     let name = CString::new(path.as_os_str().as_bytes())?;
-    let get = GetRequest {
+    let mut get = GetRequest {
         path: name.as_ptr() as u64,
         descriptor: 0,
         flags: 0,
     };
     // SAFETY: the request is the command's, and the path in it lives until the call returns.
-    let descriptor = unsafe { bpf(OBJ_GET, &get) }?;
+    let descriptor = unsafe { bpf(OBJ_GET, &mut get) }?;
     // SAFETY: the kernel has just opened this descriptor for us.
     let link = unsafe { OwnedFd::from_raw_fd(descriptor) };
-    let detach = DetachRequest {
+    let mut detach = DetachRequest {
         descriptor: link.as_raw_fd().cast_unsigned(),
     };
     // SAFETY: the request is the command's, and points to nothing.
-    unsafe { bpf(LINK_DETACH, &detach) }.map(drop)
-}
-
-/// Calls bpf(2).
-///
-/// # Safety
-/// `request` must be the part of `union bpf_attr` that `command` reads, without padding, and what it
-/// points to must live until the call returns.
-unsafe fn bpf<T>(command: libc::c_long, request: &T) -> io::Result<libc::c_int> {
-    // SAFETY: the caller's promise.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command,
-            std::ptr::from_ref(request),
-            size_of::<T>(),
-        )
-    };
-    match libc::c_int::try_from(done) {
-        Ok(done) if done >= 0 => Ok(done),
-        _ => Err(io::Error::last_os_error()),
-    }
+    unsafe { bpf(LINK_DETACH, &mut detach) }.map(drop)
 }

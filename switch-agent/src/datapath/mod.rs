@@ -3,6 +3,7 @@
 mod allowed;
 mod attachments;
 mod batch;
+mod bpf;
 mod flow_counters;
 mod leave;
 mod load;

@@ -131,7 +131,8 @@ pub fn start(
         .name("learner".to_owned())
         .spawn(move || {
             if let Err(error) = worker::go_first() {
-                tracing::info!(%error, "other processes may delay moves: the learner cannot go first");
+                tracing::info!(%error, "a busy machine may delay moves, as the learner may not go before \
+                    other processes; that takes CAP_SYS_NICE");
             }
             learner.run(&inbox)
         })

@@ -17,7 +17,7 @@ use crate::{
 
 /// A stretch of a stream.
 const PART: usize = 500;
-/// What an agent may have in its hands: as many records as it reads of the ring in one turn.
+/// What an agent may have in its hands: as many misses as it reads in one turn.
 const IN_HAND: u64 = 256;
 
 /// An address that tells by its moves how far an agent is.

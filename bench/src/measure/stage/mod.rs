@@ -19,7 +19,11 @@ use switch_ebpf::abi::{Binding, BindingKey, traffic};
 pub use load::{Load, capacity};
 pub use stamps::{Burst, Stamps};
 
-use crate::rig::{Cables, Family, populate, vm};
+use crate::rig::{
+    Cables, Family, populate,
+    system::{restart, start_on},
+    vm,
+};
 
 /// The site that VMs begin at.
 pub const FROM: &str = "dc1";
@@ -33,8 +37,6 @@ pub const TO_VLAN: u16 = 2;
 const RUN: [&str; 7] = [
     "run", "--client", "c0", "--site", "dc1=t0:1", "--site", "dc2=t0:2",
 ];
-/// How long an agent may take to start, with a full table.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The switch, and its surroundings.
 pub struct Stage {
@@ -66,11 +68,9 @@ impl Stage {
         let cables = Cables::lay()?;
         let room = room.to_string();
         let arguments = [&RUN, options, &["--max-flows", &room]].concat();
-        let mut agent = Agent::start(&cables.switch, &arguments)?;
-        agent.wait_ready(PATIENCE)?;
-        agent.kill9()?;
-        populate(agent.instance(), &[FROM], bound, Family::V4)?;
-        let (agent, start) = restart(agent, &arguments)?;
+        let (agent, start) = start_on(&cables.switch, &arguments, |instance| {
+            populate(instance, &[FROM], bound, Family::V4)
+        })?;
 
         let instance: InstanceName = agent.instance().parse()?;
         let tables = Tables::open(&Pins::of(&instance))?;
@@ -153,14 +153,6 @@ impl Stage {
     pub fn is_at(&self, binding: &Binding, vlan: u16) -> bool {
         self.sites.contains(&(vlan, binding.site))
     }
-}
-
-/// Starts an agent on what a killed one has left, and says how long that took.
-fn restart(killed: Agent, arguments: &[&str]) -> Result<(Agent, Duration)> {
-    let started = Instant::now();
-    let mut agent = killed.restart(arguments)?;
-    agent.wait_ready(PATIENCE)?;
-    Ok((agent, started.elapsed()))
 }
 
 /// Asks again and again until there is an answer: for what takes microseconds.

@@ -8,4 +8,4 @@ mod switch;
 pub use bridge::Bridge;
 pub use open_vswitch::OpenVswitch;
 pub use redirect::Redirect;
-pub use switch::Switch;
+pub use switch::{Switch, restart, start_on};

@@ -1,6 +1,6 @@
 //! The switch itself: the real agent with the real program.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use lab::{Agent, Namespace};
@@ -40,14 +40,40 @@ impl Switch {
             "--max-flows",
             &flows,
         ];
-        let mut agent = Agent::start(namespace, &run)?;
-        agent.wait_ready(PATIENCE)?;
-        agent.kill9()?;
-        for family in bound {
-            populate(agent.instance(), &[SITE], vms, *family)?;
-        }
-        let mut agent = agent.restart(&run)?;
-        agent.wait_ready(PATIENCE)?;
+        let (agent, _) = start_on(namespace, &run, |instance| {
+            for family in bound {
+                populate(instance, &[SITE], vms, *family)?;
+            }
+            Ok(())
+        })?;
         Ok(Self { agent })
     }
+}
+
+/// Starts an agent on what `bind` writes into the maps of an instance, and says how long that took. An
+/// agent makes those maps, and is killed before: nobody else may write while one runs.
+///
+/// # Errors
+/// It does not start, or as `bind`.
+pub fn start_on(
+    namespace: &Namespace,
+    arguments: &[&str],
+    bind: impl FnOnce(&str) -> Result<()>,
+) -> Result<(Agent, Duration)> {
+    let mut agent = Agent::start(namespace, arguments)?;
+    agent.wait_ready(PATIENCE)?;
+    agent.kill9()?;
+    bind(agent.instance())?;
+    restart(agent, arguments)
+}
+
+/// Starts an agent on what a killed one has left, and says how long that took.
+///
+/// # Errors
+/// It does not start.
+pub fn restart(killed: Agent, arguments: &[&str]) -> Result<(Agent, Duration)> {
+    let started = Instant::now();
+    let mut agent = killed.restart(arguments)?;
+    agent.wait_ready(PATIENCE)?;
+    Ok((agent, started.elapsed()))
 }
