@@ -239,11 +239,11 @@ pub fn find<B: Bytes + ?Sized>(bytes: &B, frame: &Frame) -> Option<usize> {
 #[inline(always)]
 fn find_in_udp<B: Bytes + ?Sized>(bytes: &B, udp: usize) -> Option<usize> {
     let port: [u8; 2] = bytes.at(udp + 2)?;
-    let magic: [u8; 4] = bytes.at(udp + UDP_HEADER_LEN)?;
-    if u16::from_be_bytes(port) != UDP_PORT || magic != MAGIC {
+    if u16::from_be_bytes(port) != UDP_PORT {
         return None;
     }
-    Some(udp + UDP_HEADER_LEN)
+    let magic: [u8; 4] = bytes.at(udp + UDP_HEADER_LEN)?;
+    (magic == MAGIC).then_some(udp + UDP_HEADER_LEN)
 }
 
 /// Reads the learning packet in a frame; nothing where it has none.

@@ -23,7 +23,7 @@ const BINDING: f64 = 256.0;
 const MAP: &str = "anon_inode:bpf-map";
 
 /// The maps that hold something of each binding, but for what each CPU has of its own.
-const BY_BINDING: [&str; 3] = [names::BINDINGS, names::QUEUED, names::AGENT_FLOWS];
+const BY_BINDING: [&str; 2] = [names::BINDINGS, names::QUEUED];
 
 /// Measures it.
 ///
@@ -54,7 +54,7 @@ pub fn measure(_: &Plan) -> Result<Section> {
             row("agent, and what it sees of the kernel's maps", all, None)?,
             row("kernel, a binding", each(kernel), Some(BINDING))?,
             row(
-                "kernel, a binding's counters on all CPUs",
+                "kernel, a binding's counters for the agent and each CPU",
                 each(counters),
                 None,
             )?,

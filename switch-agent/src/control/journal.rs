@@ -67,10 +67,12 @@ impl Journal {
     pub fn record(&self, event: impl Into<AnyEvent>) {
         let event = event.into();
         let mut recent = self.lock();
-        recent.add(event.clone());
         // Under the lock, so that `watch` sees it once. An error means that
-        // nobody follows.
-        let _ = self.live.send(event);
+        // nobody follows, which costs a storm of events nothing.
+        if self.live.receiver_count() > 0 {
+            let _ = self.live.send(event.clone());
+        }
+        recent.add(event);
     }
 
     /// The latest events, oldest first.

@@ -16,7 +16,7 @@ use switch_ebpf::abi::{
     DEFAULT_MAX_FLOWS, LAYOUT_VERSION, MODE_GENERIC, MODE_NATIVE, Meta, gateway, names,
 };
 
-use super::{DatapathError, Pins, tables};
+use super::{DatapathError, Pins, flow_counters::FlowCounters, tables};
 use crate::{config, net::link::Link, types::PortName};
 
 /// An object file of programs, and what its maps are like.
@@ -28,6 +28,8 @@ pub struct Object {
     pub(super) layout: u32,
     /// The maps that hold something of each flow.
     by_flow: &'static [&'static str],
+    /// Whether it counts each flow's traffic.
+    counts_flows: bool,
 }
 
 /// The switch's.
@@ -35,12 +37,8 @@ pub static SWITCH: Object = Object {
     bytes: include_bytes_aligned!(concat!(env!("OUT_DIR"), "/switch")),
     program: "switch",
     layout: LAYOUT_VERSION,
-    by_flow: &[
-        names::BINDINGS,
-        names::FLOW_TRAFFIC,
-        names::QUEUED,
-        names::AGENT_FLOWS,
-    ],
+    by_flow: &[names::BINDINGS, names::QUEUED],
+    counts_flows: true,
 };
 
 /// A gateway's.
@@ -49,6 +47,7 @@ pub static GATEWAY: Object = Object {
     program: "gateway",
     layout: gateway::LAYOUT_VERSION,
     by_flow: &[],
+    counts_flows: false,
 };
 
 /// The programs that hear what became of redirected frames, and at which tracepoint.
@@ -118,6 +117,10 @@ impl Programs {
         loader.default_map_pin_directory(pins.maps());
         for map in object.by_flow {
             loader.map_max_entries(map, max_flows);
+        }
+        if object.counts_flows {
+            loader.map_max_entries(names::FLOW_TRAFFIC, FlowCounters::entries(max_flows)?);
+            loader.override_global(names::MAX_FLOWS, &max_flows, true);
         }
         let ebpf = loader.load(object.bytes)?;
         let mut programs = Self {

@@ -38,6 +38,11 @@ impl<V: FromBytes + IntoBytes + Immutable> Mapped<V> {
         size_of::<V>() / WORD
     };
 
+    /// How many values there are.
+    pub fn len(&self) -> u32 {
+        self.length
+    }
+
     /// The value of an index.
     pub fn get(&self, index: u32) -> Result<V, MapError> {
         let mut value = V::new_zeroed();

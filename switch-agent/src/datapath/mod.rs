@@ -1,8 +1,10 @@
 //! The datapath as the agent sees it: programs loaded, maps pinned and typed, ports attached.
 
 mod allowed;
+mod attachments;
 mod batch;
 mod bpf;
+mod flow_counters;
 mod leave;
 mod load;
 mod mapped;
@@ -47,6 +49,16 @@ pub enum DatapathError {
     /// The kernel does not say how many CPUs there can be.
     #[error("cannot read how many CPUs there can be: {0}")]
     Cpus(#[source] io::Error),
+    /// The flows' counters cannot be numbered.
+    #[error(
+        "there are {cpus} CPUs: so many counters of {max_flows} flows are too many; use a smaller --max-flows"
+    )]
+    TooManyFlows {
+        /// The flow table's size.
+        max_flows: u32,
+        /// How many CPUs there can be.
+        cpus: usize,
+    },
     /// A pinned map cannot be used.
     #[error("cannot open the pinned map {map}: {source}")]
     Open {

@@ -1,27 +1,22 @@
 //! The maps, typed. Opened from their pins, so that a command works while no agent runs.
 
-use aya::{
-    maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf},
-    util::nr_cpus,
-};
+use std::sync::atomic::{Ordering, fence};
+
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use switch_ebpf::abi::{
-    self, Attachment, AttachmentKey, Binding, BindingKey, Counter, Drop, FlowTraffic, Forwarded,
-    Gateway, LAYOUT_VERSION, Label, Leg, Limited, Meta, Network, Port, Queued, SourceKey, Traffic,
-    names,
+    self, Binding, BindingKey, Counter, Cpu, Drop, FlowTraffic, Forwarded, Gateway, LAYOUT_VERSION,
+    Label, Leg, Limited, Meta, Network, Port, Queued, SourceKey, Traffic, names,
 };
 
 use super::{
-    DatapathError, Pins,
-    allowed::Allowed,
-    batch,
-    mapped::Mapped,
-    tally::{Tally, add},
+    DatapathError, Pins, allowed::Allowed, attachments::Attachments, batch,
+    flow_counters::FlowCounters, mapped::Mapped, tally::Tally,
 };
 
 /// An instance's maps.
 pub struct Tables {
     pub(super) ports: HashMap<MapData, u32, Port>,
-    pub(super) attachments: HashMap<MapData, AttachmentKey, Attachment>,
+    pub(super) attachments: Attachments,
     pub(super) sites: Array<MapData, Leg>,
     pub(super) networks: Array<MapData, Network>,
     pub(super) site_names: Array<MapData, Label>,
@@ -29,17 +24,15 @@ pub struct Tables {
     pub(super) port_names: Array<MapData, Label>,
     pub(super) meta: Array<MapData, Meta>,
     bindings: HashMap<MapData, BindingKey, Binding>,
-    flow_traffic: PerCpuArray<MapData, FlowTraffic>,
-    /// How many values a per-CPU element has.
-    cpus: usize,
+    flow_traffic: FlowCounters,
     queued: Mapped<Queued>,
     pub(super) allowed: Allowed,
     refused: HashMap<MapData, SourceKey, u64>,
     limited: PerCpuArray<MapData, u64>,
-    runs: PerCpuArray<MapData, u64>,
+    cpu: PerCpuArray<MapData, Cpu>,
     gateways: HashMap<MapData, u32, Gateway>,
     heartbeat: Array<MapData, u64>,
-    agent_flows: Array<MapData, FlowTraffic>,
+    asleep: Mapped<u64>,
     tally: Tally,
 }
 
@@ -71,12 +64,10 @@ impl Tables {
     /// # Errors
     /// Nothing is pinned, or maps of another layout.
     pub fn open(pins: &Pins) -> Result<Self, DatapathError> {
-        check_layout(pins, LAYOUT_VERSION)?;
-        let cpus = nr_cpus().map_err(|(_, source)| DatapathError::Cpus(source))?;
+        let Meta { max_flows, .. } = read_meta(pins, LAYOUT_VERSION)?;
         Ok(Self {
-            cpus,
             ports: open!(pins, names::PORTS, HashMap),
-            attachments: open!(pins, names::ATTACHMENTS, HashMap),
+            attachments: Attachments::open(pins)?,
             sites: open!(pins, names::SITES, Array),
             networks: open!(pins, names::NETWORKS, Array),
             site_names: open!(pins, names::SITE_NAMES, Array),
@@ -84,15 +75,15 @@ impl Tables {
             port_names: open!(pins, names::PORT_NAMES, Array),
             meta: open!(pins, names::META, Array),
             bindings: open!(pins, names::BINDINGS, HashMap),
-            flow_traffic: open!(pins, names::FLOW_TRAFFIC, PerCpuArray),
+            flow_traffic: FlowCounters::open(pins, max_flows)?,
             queued: open_mapped!(pins, names::QUEUED),
             allowed: Allowed::open(pins)?,
             refused: open!(pins, names::REFUSED, LruHashMap => HashMap),
             limited: open!(pins, names::LIMITED, PerCpuArray),
-            runs: open!(pins, names::RUNS, PerCpuArray),
+            cpu: open!(pins, names::CPU, PerCpuArray),
             gateways: open!(pins, names::GATEWAYS, HashMap),
             heartbeat: open!(pins, names::HEARTBEAT, Array),
-            agent_flows: open!(pins, names::AGENT_FLOWS, Array),
+            asleep: open_mapped!(pins, names::ASLEEP),
             tally: Tally::open(pins)?,
         })
     }
@@ -124,20 +115,12 @@ impl Tables {
 
     /// Sets a slot's counters to zero, before a new binding gets it.
     pub fn reset_slot(&mut self, slot: u32) -> Result<(), MapError> {
-        let zeroes = vec![FlowTraffic::default(); self.cpus];
-        let zeroes = aya::maps::PerCpuValues::try_from(zeroes)?;
-        self.flow_traffic.set(slot, zeroes, 0)?;
-        self.agent_flows.set(slot, FlowTraffic::default(), 0)
+        self.flow_traffic.reset(slot)
     }
 
     /// A binding's traffic, over all CPUs and the agent.
     pub fn flow_traffic(&self, slot: u32) -> Result<FlowTraffic, MapError> {
-        let agent = self.agent_flows.get(&slot, 0)?;
-        Ok(self
-            .flow_traffic
-            .get(&slot, 0)?
-            .iter()
-            .fold(agent, |sum, cpu| together(&sum, cpu)))
+        self.flow_traffic.sum(slot)
     }
 
     /// How many frames have ever queued up under a slot.
@@ -147,7 +130,8 @@ impl Tables {
 
     /// For each CPU how often its program has begun or ended: odd while it runs.
     pub fn runs(&self) -> Result<Vec<u64>, MapError> {
-        Ok(self.runs.get(&0, 0)?.to_vec())
+        let cpus = self.cpu.get(&0, 0)?;
+        Ok(cpus.iter().map(|cpu| cpu.runs).collect())
     }
 
     /// An attachment's traffic, over all CPUs and the agent.
@@ -177,7 +161,7 @@ impl Tables {
 
     /// Adds frames that the agent sent for a binding.
     pub fn add_agent_flow(&mut self, slot: u32, sent: &FlowTraffic) -> Result<(), MapError> {
-        add(&mut self.agent_flows, slot, |sum| together(&sum, sent))
+        self.flow_traffic.add(slot, sent)
     }
 
     /// Adds frames that the agent sent out of an attachment.
@@ -225,15 +209,14 @@ impl Tables {
     pub fn set_heartbeat(&mut self, now_ns: u64) -> Result<(), MapError> {
         self.heartbeat.set(0, now_ns, 0)
     }
-}
 
-fn together(a: &FlowTraffic, b: &FlowTraffic) -> FlowTraffic {
-    FlowTraffic {
-        up_packets: a.up_packets + b.up_packets,
-        up_bytes: a.up_bytes + b.up_bytes,
-        down_packets: a.down_packets + b.down_packets,
-        down_bytes: a.down_bytes + b.down_bytes,
-        down_last_ns: a.down_last_ns.max(b.down_last_ns),
+    /// Says whether the agent sleeps. Before it does, it has to say so and then look at the rings once
+    /// more; or whoever puts a record there may take it to be awake.
+    pub fn set_asleep(&mut self, asleep: bool) -> Result<(), MapError> {
+        self.asleep.change(0, |_| asleep.into())?;
+        // Or the rings might be looked at first.
+        fence(Ordering::SeqCst);
+        Ok(())
     }
 }
 

@@ -1,9 +1,6 @@
 //! What is counted, by the datapath on each CPU and by the agent.
 
-use aya::{
-    Pod,
-    maps::{Array, MapData, MapError, PerCpuArray},
-};
+use aya::maps::{MapData, MapError, PerCpuArray};
 use switch_ebpf::abi::{Drop, Forwarded, Traffic, names};
 
 use super::{
@@ -80,14 +77,4 @@ impl Tally {
             bytes: sum.bytes + sent.bytes,
         })
     }
-}
-
-/// Changes an element of an array that nobody else writes.
-pub(super) fn add<V: Pod>(
-    array: &mut Array<MapData, V>,
-    index: u32,
-    sum: impl FnOnce(V) -> V,
-) -> Result<(), MapError> {
-    let before = array.get(&index, 0)?;
-    array.set(index, sum(before), 0)
 }

@@ -147,7 +147,7 @@ impl Topology {
         // Before any frame of a new site gets in.
         tables.allowed.apply(&sites)?;
         forget_sites(tables, &taken)?;
-        write_attachments(tables, &attachments)?;
+        tables.attachments.apply(&attachments)?;
         Ok(Self {
             network,
             client,
@@ -340,33 +340,6 @@ fn forget_sites(tables: &mut Tables, wanted: &[u32]) -> Result<(), DatapathError
                 .set(id, Label::default(), 0)
                 .map_err(writing("remove a site"))?;
         }
-    }
-    Ok(())
-}
-
-fn write_attachments(
-    tables: &mut Tables,
-    wanted: &[(AttachmentKey, Attachment)],
-) -> Result<(), DatapathError> {
-    let keys: Vec<AttachmentKey> = tables
-        .attachments
-        .keys()
-        .collect::<Result<_, _>>()
-        .map_err(writing("read the attachments"))?;
-    for (key, value) in wanted {
-        tables
-            .attachments
-            .insert(key, value, 0)
-            .map_err(writing("write an attachment"))?;
-    }
-    for key in keys
-        .iter()
-        .filter(|key| !wanted.iter().any(|(wanted, _)| wanted == *key))
-    {
-        tables
-            .attachments
-            .remove(key)
-            .map_err(writing("remove an attachment"))?;
     }
     Ok(())
 }

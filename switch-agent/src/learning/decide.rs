@@ -231,7 +231,7 @@ impl Learner {
     }
 
     fn tell_learned(
-        &self,
+        &mut self,
         kind: EventKind,
         claim: &Claim<'_>,
         from: Option<u32>,

@@ -10,10 +10,10 @@ use aya::maps::{MapData, RingBuf};
 use nix::poll::PollTimeout;
 use switch_ebpf::abi::MissHeader;
 
-use super::{Mail, handover::ReadTo};
+use super::{LearnError, Mail, handover::ReadTo, learner::now_ns};
 use crate::{
-    datapath::Rings,
-    worker::{Inbox, now_ns},
+    datapath::{Rings, Tables},
+    worker::Inbox,
 };
 
 /// Where records come from.
@@ -93,16 +93,30 @@ impl Inflow {
     ///
     /// # Errors
     /// What the kernel has against it.
-    pub fn wait(&mut self, inbox: &Inbox<Mail>, timeout: PollTimeout) -> nix::Result<bool> {
+    pub fn wait(
+        &mut self,
+        inbox: &Inbox<Mail>,
+        timeout: PollTimeout,
+        tables: &mut Tables,
+    ) -> Result<bool, LearnError> {
         let is_holding = self.is_holding();
         let rings = [&self.misses.ring, &self.newcomers.ring];
+        let wait = |timeout| {
+            let waited = inbox.wait(rings, timeout);
+            waited.map_err(|source| LearnError::System {
+                what: "wait for misses",
+                source,
+            })
+        };
         if !is_holding && timeout != PollTimeout::ZERO {
-            inbox.wait(rings, timeout)?;
+            tables.set_asleep(true)?;
+            wait(timeout)?;
+            tables.set_asleep(false)?;
         }
         // Read after the wait, so that no newcomer which has ended it is later than this.
         let at_ns = now_ns()?;
         // The kernel calls a ring readable as soon as a record has its place in it.
-        let [misses, newcomers] = inbox.wait(rings, PollTimeout::ZERO)?;
+        let [misses, newcomers] = wait(PollTimeout::ZERO)?;
         self.looked(at_ns, misses, newcomers);
         Ok(misses || newcomers || is_holding)
     }

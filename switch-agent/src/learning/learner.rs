@@ -53,6 +53,8 @@ pub struct Learner {
     pub(super) move_together: MoveTogether,
     pub(super) pass_learning_packets: bool,
     record: Arc<Record>,
+    /// What has happened since the record was told last. No frame waits for that.
+    untold: Vec<Event>,
     inflow: Inflow,
     /// Numbered frames that were read, sent or not: phase of the ring, slot and number.
     leaving: Vec<(u8, u32, u64)>,
@@ -87,6 +89,7 @@ impl Learner {
             topology,
             flows,
             record,
+            untold: Vec::new(),
             inflow: rings.into(),
             leaving: Vec::new(),
         };
@@ -97,6 +100,7 @@ impl Learner {
         for (address, site) in &config.statics {
             learner.bind_static(*address, site)?;
         }
+        learner.report();
         Ok(learner)
     }
 
@@ -111,11 +115,7 @@ impl Learner {
                 (true, false) => PollTimeout::from(1_u8),
                 (false, _) => PollTimeout::from(100_u8),
             };
-            let waited = self.inflow.wait(inbox, timeout);
-            let readable = waited.map_err(|source| LearnError::System {
-                what: "wait for misses",
-                source,
-            })?;
+            let readable = self.inflow.wait(inbox, timeout, &mut self.flows.tables)?;
             // Now, and not before the wait, in which a busy machine may have kept us long: behind an
             // agent that seems dead, no frame queues up in a handover that is about to begin.
             let woken_ns = now_ns()?;
@@ -139,6 +139,7 @@ impl Learner {
             }
             self.forget_idle(woken_ns)?;
             self.end_quarantines(woken_ns)?;
+            self.report();
             if inbox.is_stopped() && !readable {
                 return Ok(());
             }
@@ -148,7 +149,12 @@ impl Learner {
     /// Does what is asked. An operator who has gone does not want the answer.
     fn answer(&mut self, mail: Mail) {
         match mail {
-            Mail::Order(order, reply) => drop(reply.send(self.obey(order))),
+            Mail::Order(order, reply) => {
+                let done = self.obey(order);
+                // Before the answer: who asks for the events next is to find it there.
+                self.report();
+                drop(reply.send(done));
+            }
             Mail::Explain(address, reply) => {
                 let explanation = self.explain(address).map_err(|error| error.to_string());
                 drop(reply.send(explanation));
@@ -248,12 +254,20 @@ impl Learner {
         for (phase, slot, number) in self.leaving.drain(..) {
             self.flows.left(phase, slot, number);
         }
+        self.report();
         Ok(())
     }
 
-    /// Tells of an event what every event has, and then what `rest` adds.
+    /// Tells the record what has happened.
+    fn report(&mut self) {
+        for event in self.untold.drain(..) {
+            self.record.event(event);
+        }
+    }
+
+    /// Notes an event for the record: what every event has, and what `rest` adds.
     pub(super) fn tell(
-        &self,
+        &mut self,
         kind: EventKind,
         address: switch_ebpf::frame::Address,
         evidence: Option<Evidence>,
@@ -268,7 +282,7 @@ impl Learner {
             ..Event::now(kind, self.network.clone(), address.into())
         };
         rest(&mut event);
-        self.record.event(event);
+        self.untold.push(event);
     }
 }
 

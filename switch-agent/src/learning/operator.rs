@@ -238,7 +238,7 @@ impl Learner {
 
     /// Tells what an operator did.
     fn note(
-        &self,
+        &mut self,
         kind: EventKind,
         key: &BindingKey,
         sites: (Option<u32>, Option<u32>),

@@ -8,10 +8,11 @@ pub const ANNOUNCE_LIMIT: Limit = Limit {
     interval_ns: 50_000,
     burst_ns: 500_000_000,
 };
-/// Frames from addresses of one site that are not bound: 50 000 a second, and as many at once.
+/// Frames from addresses of one site that are not bound: 50 000 a second, and 100 000 at once, which is
+/// what a large site takes that comes back.
 pub const NEWCOMER_LIMIT: Limit = Limit {
     interval_ns: 20_000,
-    burst_ns: 1_000_000_000,
+    burst_ns: 2_000_000_000,
 };
 /// Frames from one such address: 1000 a second. At first many more, for those that arrive while the
 /// agent is about to bind the address are all to be delivered.

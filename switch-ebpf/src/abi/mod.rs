@@ -43,6 +43,9 @@ pub const RING: u32 = 1 << 25;
 /// How many bindings a flow table holds unless it is told otherwise.
 pub const DEFAULT_MAX_FLOWS: u32 = 65_536;
 
+/// How many places there are for attachments: a power of two.
+pub const PLACES: u32 = 4096;
+
 /// Indices of the traffic counters.
 pub mod traffic {
     use super::{MAX_NETWORKS, MAX_PORTS, MAX_SITES};
@@ -63,6 +66,19 @@ pub mod traffic {
     /// What a port saw that belongs to none of its attachments.
     pub const fn port(port: u32) -> u32 {
         MAX_SITES + MAX_NETWORKS + port
+    }
+}
+
+/// Rows of the flows' counters. No per-CPU map, whose elements the kernel finds by a table of pointers:
+/// that is one more line of memory for each frame.
+pub mod flow_row {
+    /// What the agent counts.
+    pub const AGENT: u32 = 0;
+
+    /// What a CPU's programs count.
+    #[inline(always)]
+    pub const fn cpu(number: u32) -> u32 {
+        number + 1
     }
 }
 
@@ -174,11 +190,14 @@ shared! {
         pub reserved: u32,
     }
 
-    /// Frames that the programs of one CPU have redirected. Counted by the datapath.
-    pub struct Redirects {
-        /// How many were handed to the kernel.
+    /// What the programs of one CPU know of themselves. Counted by the datapath.
+    pub struct Cpu {
+        /// How often the program of a switch's port has begun or ended: odd while it runs. Where it has
+        /// changed, no program runs on that CPU any more that had read the maps before.
+        pub runs: u64,
+        /// How many frames were handed to the kernel to be sent.
         pub handed: u64,
-        /// Of how many the kernel has said what became of them.
+        /// Of how many of them the kernel has said what became of them.
         pub answered: u64,
     }
 
@@ -216,6 +235,15 @@ shared! {
         pub mac: [u8; 6],
         /// [`MODE_NATIVE`] or [`MODE_GENERIC`]; 0 while the program is not attached yet.
         pub mode: u16,
+    }
+
+    /// An attachment and its key. Zero for a place that no attachment has ever wanted; with
+    /// [`AttachmentKey::GONE`] where one was. Written by the agent.
+    pub struct Place {
+        /// The key.
+        pub key: AttachmentKey,
+        /// What is attached.
+        pub attachment: Attachment,
     }
 
     /// How a frame leaves for an attachment. Written by the agent.
@@ -380,6 +408,24 @@ shared! {
     pub struct Label {
         /// UTF-8.
         pub bytes: [u8; 64],
+    }
+}
+
+impl AttachmentKey {
+    /// No attachment's key: an ifindex is positive, as an `int`.
+    pub const GONE: Self = Self {
+        ifindex: u32::MAX,
+        tpid: 0,
+        vid: 0,
+    };
+
+    /// Where its attachment is, unless another one is there.
+    #[inline(always)]
+    pub const fn place(&self) -> u32 {
+        let words = (self.ifindex as u64) << 32 | (self.tpid as u64) << 16 | self.vid as u64;
+        // Fibonacci hashing: the product's upper bits depend on all bits of the key.
+        let product = words.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (product >> (u64::BITS - PLACES.ilog2())) as u32
     }
 }
 

@@ -6,6 +6,9 @@ pub const PORTS: &str = "PORTS";
 pub const EGRESS: &str = "EGRESS";
 /// [`AttachmentKey`](super::AttachmentKey) → [`Attachment`](super::Attachment).
 pub const ATTACHMENTS: &str = "ATTACHMENTS";
+/// [`AttachmentKey::place`](super::AttachmentKey::place) → [`Place`](super::Place): what is in
+/// [`ATTACHMENTS`] once more, to be found without a call.
+pub const PLACES: &str = "PLACES";
 /// Site id → [`Leg`](super::Leg).
 pub const SITES: &str = "SITES";
 /// Network id → [`Network`](super::Network).
@@ -32,17 +35,14 @@ pub const LIMITED: &str = "LIMITED";
 pub const GATEWAYS: &str = "GATEWAYS";
 /// [`BindingKey`](super::BindingKey) → [`Binding`](super::Binding).
 pub const BINDINGS: &str = "BINDINGS";
-/// Slot → [`FlowTraffic`](super::FlowTraffic), per CPU.
+/// Slots, row by row → [`FlowTraffic`](super::FlowTraffic): see [`flow_row`](super::flow_row).
 pub const FLOW_TRAFFIC: &str = "FLOW_TRAFFIC";
 /// Slot → [`Queued`](super::Queued).
 pub const QUEUED: &str = "QUEUED";
 /// [`traffic`](super::traffic) index → [`Traffic`](super::Traffic), per CPU.
 pub const TRAFFIC: &str = "TRAFFIC";
-/// How often the program of a port has begun or ended (`u64`), one per CPU: odd while it runs.
-/// Where it has changed, no program runs on that CPU any more that had read the maps before.
-pub const RUNS: &str = "RUNS";
-/// [`Redirects`](super::Redirects), one, per CPU.
-pub const REDIRECTS: &str = "REDIRECTS";
+/// [`Cpu`](super::Cpu), one, per CPU.
+pub const CPU: &str = "CPU";
 /// [`Drop`](super::Drop) → frames, per CPU.
 pub const DROPS: &str = "DROPS";
 /// [`Counter`](super::Counter) → frames, per CPU.
@@ -56,10 +56,12 @@ pub const NEWCOMERS: &str = "NEWCOMERS";
 pub const META: &str = "META";
 /// The time at which the agent last said that it lives (`u64`, `CLOCK_MONOTONIC` ns), one.
 pub const HEARTBEAT: &str = "HEARTBEAT";
+/// 1 while the agent sleeps, or is about to, and nobody has woken it yet (`u64`), one. The agent sets it and
+/// then looks at the rings; a program has its place in a ring and then looks at this: one of them sees
+/// the other.
+pub const ASLEEP: &str = "ASLEEP";
 /// Index of [`agent`](super::agent) → `u64`, counted by the agent.
 pub const AGENT: &str = "AGENT";
-/// Slot → [`FlowTraffic`](super::FlowTraffic), counted by the agent.
-pub const AGENT_FLOWS: &str = "AGENT_FLOWS";
 /// [`traffic`](super::traffic) index → [`Forwarded`](super::Forwarded), counted by the agent.
 pub const AGENT_TRAFFIC: &str = "AGENT_TRAFFIC";
 /// Site id → [`Label`](super::Label).
@@ -68,11 +70,14 @@ pub const SITE_NAMES: &str = "SITE_NAMES";
 pub const NETWORK_NAMES: &str = "NETWORK_NAMES";
 /// Port index → [`Label`](super::Label).
 pub const PORT_NAMES: &str = "PORT_NAMES";
+/// No map, but the constant that says how long a row of [`FLOW_TRAFFIC`] is.
+pub const MAX_FLOWS: &str = "MAX_FLOWS";
 /// Every map that is pinned.
 pub const PINNED: [&str; 33] = [
     PORTS,
     EGRESS,
     ATTACHMENTS,
+    PLACES,
     SITES,
     NETWORKS,
     FLOOD_DUE,
@@ -89,16 +94,15 @@ pub const PINNED: [&str; 33] = [
     FLOW_TRAFFIC,
     QUEUED,
     TRAFFIC,
-    RUNS,
-    REDIRECTS,
+    CPU,
     DROPS,
     COUNTERS,
     MISSES,
     NEWCOMERS,
     META,
     HEARTBEAT,
+    ASLEEP,
     AGENT,
-    AGENT_FLOWS,
     AGENT_TRAFFIC,
     SITE_NAMES,
     NETWORK_NAMES,

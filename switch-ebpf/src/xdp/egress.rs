@@ -8,26 +8,24 @@
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 
 use super::{count, maps};
-use crate::abi::{Drop, Redirects};
+use crate::abi::{Cpu, Drop};
 
 /// A frame was redirected, by a program that runs in the driver.
 #[inline(always)]
-pub fn handed_over() {
-    if let Some(redirects) = maps::redirects() {
-        // SAFETY: `redirects` points to this CPU's element, which programs on other CPUs do not
-        // write, and those on this one do not interrupt each other.
-        unsafe { (*redirects).handed += 1 };
-    }
+pub fn handed_over(cpu: *mut Cpu) {
+    // SAFETY: `cpu` points to this CPU's element, which programs on other CPUs do not write, and those
+    // on this one do not interrupt each other.
+    unsafe { (*cpu).handed += 1 };
 }
 
 /// Takes up to `frames` frames for answered. How many were outstanding, at most that.
 #[inline(always)]
-fn answered(redirects: *mut Redirects, frames: u64) -> u64 {
+fn answered(cpu: *mut Cpu, frames: u64) -> u64 {
     // SAFETY: as above.
-    let Redirects { handed, answered } = unsafe { *redirects };
+    let (handed, answered) = unsafe { ((*cpu).handed, (*cpu).answered) };
     let ours = frames.min(handed.saturating_sub(answered));
     // SAFETY: as above.
-    unsafe { (*redirects).answered = answered + ours };
+    unsafe { (*cpu).answered = answered + ours };
     ours
 }
 
@@ -40,8 +38,8 @@ mod programs {
     #[raw_tracepoint(tracepoint = "xdp_devmap_xmit")]
     pub fn egress_flushed(ctx: RawTracePointContext) -> i32 {
         let (sent, dropped) = (ctx.arg::<i32>(2) as u32, ctx.arg::<i32>(3) as u32);
-        if let Some(redirects) = maps::redirects() {
-            let ours = answered(redirects, u64::from(sent) + u64::from(dropped));
+        if let Some(cpu) = maps::cpu() {
+            let ours = answered(cpu, u64::from(sent) + u64::from(dropped));
             if ours > 0 && dropped > 0 {
                 count::drops(Drop::EgressFull, u64::from(dropped));
             }
@@ -55,9 +53,9 @@ mod programs {
     pub fn egress_refused(ctx: RawTracePointContext) -> i32 {
         let map_id = ctx.arg::<u32>(5);
         if map_id == maps::egress_id()
-            && let Some(redirects) = maps::redirects()
+            && let Some(cpu) = maps::cpu()
         {
-            answered(redirects, 1);
+            answered(cpu, 1);
             count::drops(Drop::EgressRefused, 1);
         }
         0

@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 
 use crate::abi::{
-    Drop, Forwarded, Label, MAX_COUNTERS, MAX_PORTS, Meta, Port, Redirects, Traffic, agent, traffic,
+    Cpu, Drop, Forwarded, Label, MAX_COUNTERS, MAX_PORTS, Meta, Port, Traffic, agent, traffic,
 };
 
 #[map]
@@ -20,7 +20,7 @@ static TRAFFIC: PerCpuArray<Traffic> = PerCpuArray::pinned(traffic::ENTRIES, 0);
 #[map]
 static DROPS: PerCpuArray<u64> = PerCpuArray::pinned(Drop::ENTRIES, 0);
 #[map]
-static REDIRECTS: PerCpuArray<Redirects> = PerCpuArray::pinned(1, 0);
+static CPU: PerCpuArray<Cpu> = PerCpuArray::pinned(1, 0);
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::pinned(MAX_COUNTERS, 0);
 #[map]
@@ -60,10 +60,10 @@ pub fn counter(index: u32) -> Option<*mut u64> {
     COUNTERS.get_ptr_mut(index)
 }
 
-/// This CPU's redirects.
+/// What this CPU's programs know of themselves.
 #[inline(always)]
-pub fn redirects() -> Option<*mut Redirects> {
-    REDIRECTS.get_ptr_mut(0)
+pub fn cpu() -> Option<*mut Cpu> {
+    CPU.get_ptr_mut(0)
 }
 
 /// The kernel's number of the map that frames are redirected by; 0 before the agent has written it.

@@ -154,9 +154,9 @@ fn a_quarantine_ends_by_itself() -> Result<()> {
     Ok(())
 }
 
-/// What one address may have of the agent's time, and all of its site.
+/// What one address may have of the agent's time. (What all of a site may have, the fixtures show.)
 #[test]
-fn newcomers_are_limited_by_source_and_site() -> Result<()> {
+fn a_newcomer_is_limited() -> Result<()> {
     const FRAMES: usize = 90_000;
     let mut bench = Bench::start(&["--learn-in-datapath", "never"])?;
     // What it has not read stays in the ring.
@@ -174,7 +174,7 @@ fn newcomers_are_limited_by_source_and_site() -> Result<()> {
     });
     let misses = stats.get("misses");
     assert_eq!(misses + source + site, FRAMES as u64);
-    ensure!(source > 0 && misses >= 50_000, "{stats:?}");
+    ensure!(source > 0 && misses > 65_536, "{stats:?}");
     let bench = bench.restart()?;
     bench.wait_for(usize::try_from(misses)?, LATER)?;
     assert_eq!(bench.place(vm(0))?.0, "dc1");

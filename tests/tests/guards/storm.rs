@@ -21,7 +21,7 @@ use crate::bench::{Bench, DC1, DC2, DC3, FOR_EVER, LATER, probe, vm};
 
 /// The ring of newcomers has room for all that the site's limit lets through in so long, even if the
 /// agent had no time for any of it.
-const STORM: Duration = Duration::from_secs(2);
+const STORM: Duration = Duration::from_secs(1);
 /// What is offered, if this machine can: so many frames each millisecond.
 const BURST: (usize, Duration) = (500, Duration::from_millis(1));
 /// VMs that stay where they are, and VMs that move while the storm lasts, one after the other.

@@ -17,6 +17,7 @@ mod mistakes;
 mod moves;
 mod ops;
 mod order;
+mod places;
 mod policy;
 mod ports;
 mod privileges;

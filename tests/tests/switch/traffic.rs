@@ -15,7 +15,7 @@ const BYTES: u64 = 3_000_000;
 
 /// TCP, UDP and ping between two hosts, both ways, over IPv4 and IPv6. They ask for each other by
 /// ARP and neighbour discovery.
-fn talk(client: &Host, vm: &Host) -> Result<()> {
+pub fn talk(client: &Host, vm: &Host) -> Result<()> {
     for (client, vm) in [(client.v4(4000), vm.v4(80)), (client.v6(4000), vm.v6(80))] {
         for (near, far) in [(&client, &vm), (&vm, &client)] {
             let way = || format!("{} to {}", near.addr, far.addr);
@@ -28,7 +28,7 @@ fn talk(client: &Host, vm: &Host) -> Result<()> {
     Ok(())
 }
 
-fn other_vm(lab: &Lab, dc: usize) -> Result<Vm> {
+pub fn other_vm(lab: &Lab, dc: usize) -> Result<Vm> {
     let (v4, v6) = (
         Ipv4Addr::new(10, 0, 0, 23),
         Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 23),

@@ -40,7 +40,7 @@ use switch_ebpf::abi::{BindingKey, PHASE_NEWCOMER};
 /// work, if all of them have something to be written.
 const TURN: usize = 128;
 
-/// The state of each CPU's program at one moment: see [`switch_ebpf::abi::names::RUNS`].
+/// The state of each CPU's program at one moment: see [`switch_ebpf::abi::Cpu::runs`].
 type Runs = Arc<[u64]>;
 
 #[derive(Clone, Debug)]

@@ -32,7 +32,7 @@ mod program {
         frame::Frame,
         xdp::{
             Packet, attachment, count, egress, length,
-            maps::{redirect, traffic},
+            maps::{cpu, redirect, traffic},
         },
     };
 
@@ -101,8 +101,10 @@ mod program {
             return Ok(Verdict::Pass);
         }
         cross::cross(ctx, &frame, own_tag, length, &crossing.out)?;
-        if crossing.xdp_mode == MODE_NATIVE {
-            egress::handed_over();
+        if crossing.xdp_mode == MODE_NATIVE
+            && let Some(cpu) = cpu()
+        {
+            egress::handed_over(cpu);
         }
         to.set(crossing.out.port);
         Ok(Verdict::Port)

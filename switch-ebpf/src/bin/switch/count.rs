@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 pub use switch_ebpf::xdp::count::{drop, received, sent, stray};
 use switch_ebpf::{
-    abi::{Counter, FlowTraffic, Limited},
+    abi::{Counter, Cpu, FlowTraffic, Limited},
     xdp::{self, count::add},
 };
 
@@ -11,11 +11,9 @@ use crate::maps;
 
 /// The program of a port begins or ends on this CPU.
 #[inline(always)]
-pub fn run() {
-    if let Some(runs) = maps::runs() {
-        // SAFETY: `runs` points to this CPU's element.
-        unsafe { add(runs, 1) };
-    }
+pub fn run(cpu: *mut Cpu) {
+    // SAFETY: `cpu` points to this CPU's element.
+    unsafe { add(&raw mut (*cpu).runs, 1) };
 }
 
 /// A frame leaves for the VM of a binding.

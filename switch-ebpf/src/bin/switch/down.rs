@@ -117,7 +117,7 @@ pub fn deliver(ctx: &XdpContext, ingress: &Ingress<'_>, leg: &Leg) -> Result<Ver
     retag(ctx, change(ingress, leg))?;
     count::sent(leg.traffic, length);
     if ingress.attachment.mode == MODE_NATIVE {
-        egress::handed_over();
+        egress::handed_over(ingress.cpu);
     }
     ingress.to.set(leg.port);
     Ok(Verdict::Port)

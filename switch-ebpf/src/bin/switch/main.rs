@@ -25,12 +25,12 @@ mod program {
     use core::cell::Cell;
 
     use aya_ebpf::{
-        bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT},
+        bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRECT},
         macros::xdp,
         programs::XdpContext,
     };
     use switch_ebpf::{
-        abi::{Attachment, Counter, Drop, ROLE_CLIENT, ROLE_SITE},
+        abi::{Attachment, Counter, Cpu, Drop, ROLE_CLIENT, ROLE_SITE},
         frame::Frame,
         xdp::{Packet, attachment, length},
     };
@@ -59,6 +59,8 @@ mod program {
         pub own_tag: bool,
         /// The whole frame's length in bytes.
         pub length: usize,
+        /// What this CPU's programs know of themselves.
+        pub cpu: *mut Cpu,
         /// The index of the port it leaves by, once that is known.
         pub to: &'a Cell<u32>,
     }
@@ -66,16 +68,19 @@ mod program {
     /// Decides on a frame that came in at any port.
     #[xdp(frags)]
     pub fn switch(ctx: XdpContext) -> u32 {
-        count::run();
-        let action = decide(&ctx);
-        count::run();
+        let Some(cpu) = maps::cpu() else {
+            return XDP_ABORTED; // Cannot be: the map has one element.
+        };
+        count::run(cpu);
+        let action = decide(&ctx, cpu);
+        count::run(cpu);
         action
     }
 
     #[inline(always)]
-    fn decide(ctx: &XdpContext) -> u32 {
+    fn decide(ctx: &XdpContext, cpu: *mut Cpu) -> u32 {
         let to = Cell::new(0);
-        match receive(ctx, &to) {
+        match receive(ctx, cpu, &to) {
             Ok(Verdict::Port) => redirect(ctx, to.get()),
             Ok(Verdict::Pass) => {
                 count::counter(Counter::Passed);
@@ -100,7 +105,7 @@ mod program {
     }
 
     #[inline(always)]
-    fn receive(ctx: &XdpContext, to: &Cell<u32>) -> Result<Verdict, Drop> {
+    fn receive(ctx: &XdpContext, cpu: *mut Cpu, to: &Cell<u32>) -> Result<Verdict, Drop> {
         let length = length(ctx);
         let ifindex = ctx.ingress_ifindex() as u32;
         // No more than the outer tag: what is inside is the host's, unless there is an attachment.
@@ -131,6 +136,7 @@ mod program {
             attachment,
             own_tag,
             length,
+            cpu,
             to,
         };
         forward(ctx, &ingress)

@@ -7,13 +7,13 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie},
 };
-pub use switch_ebpf::xdp::maps::{redirect, traffic};
+pub use switch_ebpf::xdp::maps::{cpu, redirect, traffic};
 use switch_ebpf::{
     abi::{
         self, AllowKey, Attachment, AttachmentKey, Binding, BindingKey, DEFAULT_MAX_FLOWS,
         FlowTraffic, Gateway, LEFT_CLAIMED, Label, Leg, Limited, MAX_ALLOWED, MAX_GATEWAYS,
-        MAX_NETWORKS, MAX_SITES, MAX_SOURCES, Network, PHASE_NEWCOMER, Queued, RING, SitePolicy,
-        SourceKey,
+        MAX_NETWORKS, MAX_SITES, MAX_SOURCES, Network, PHASE_NEWCOMER, Place, Queued, RING,
+        SitePolicy, SourceKey, flow_row,
     },
     limit::Limit,
     xdp::{Shared, within},
@@ -22,6 +22,8 @@ use switch_ebpf::{
 #[map]
 static ATTACHMENTS: HashMap<AttachmentKey, Attachment> =
     HashMap::pinned(MAX_SITES + MAX_NETWORKS, 0);
+#[map]
+static PLACES: Array<Place> = Array::pinned(abi::PLACES, 0);
 #[map]
 static SITES: Array<Leg> = Array::pinned(MAX_SITES, 0);
 #[map]
@@ -33,19 +35,20 @@ static ANNOUNCE_DUE: Array<u64> = Array::pinned(MAX_SITES, 0);
 /// Preallocated: whether a binding fits is known before, and an update never fails for memory.
 #[map]
 static BINDINGS: HashMap<BindingKey, Binding> = HashMap::pinned(DEFAULT_MAX_FLOWS, 0);
+/// As many rows as the agent and the CPUs need: the agent says so when it makes the map.
 #[map]
-static FLOW_TRAFFIC: PerCpuArray<FlowTraffic> = PerCpuArray::pinned(DEFAULT_MAX_FLOWS, 0);
+static FLOW_TRAFFIC: Array<FlowTraffic> = Array::pinned(DEFAULT_MAX_FLOWS, BPF_F_MMAPABLE);
 /// In the agent's memory too, which looks at it often.
 #[map]
 static QUEUED: Array<Queued> = Array::pinned(DEFAULT_MAX_FLOWS, BPF_F_MMAPABLE);
-#[map]
-static RUNS: PerCpuArray<u64> = PerCpuArray::pinned(1, 0);
 #[map]
 static MISSES: RingBuf = RingBuf::pinned(RING, 0);
 #[map]
 static NEWCOMERS: RingBuf = RingBuf::pinned(RING, 0);
 #[map]
 static HEARTBEAT: Array<u64> = Array::pinned(1, 0);
+#[map]
+static ASLEEP: Array<u64> = Array::pinned(1, BPF_F_MMAPABLE);
 
 #[map]
 static SITE_POLICIES: Array<SitePolicy> = Array::pinned(MAX_SITES, 0);
@@ -66,15 +69,24 @@ static LIMITED: PerCpuArray<u64> = PerCpuArray::pinned(MAX_SITES * Limited::ENTR
 #[map]
 static GATEWAYS: HashMap<u32, Gateway> = HashMap::pinned(MAX_GATEWAYS, 0);
 #[map]
-static AGENT_FLOWS: Array<FlowTraffic> = Array::pinned(DEFAULT_MAX_FLOWS, 0);
-#[map]
 static SITE_NAMES: Array<Label> = Array::pinned(MAX_SITES, 0);
 #[map]
 static NETWORK_NAMES: Array<Label> = Array::pinned(MAX_NETWORKS, 0);
 
+/// The size of the flow table, which the agent writes here before the program is loaded.
+#[unsafe(no_mangle)]
+static MAX_FLOWS: u32 = 0;
+
 /// The attachment of a port, TPID and VLAN id.
 #[inline(always)]
 pub fn attachment(key: &AttachmentKey) -> Option<&'static Attachment> {
+    let place = PLACES.get(key.place())?;
+    if place.key == *key {
+        return Some(&place.attachment);
+    }
+    if place.key.ifindex == 0 {
+        return None;
+    }
     // SAFETY: the agent replaces an element as a whole, and only while a switch is set up.
     unsafe { ATTACHMENTS.get(key) }
 }
@@ -236,7 +248,11 @@ pub fn binding(key: &BindingKey) -> Option<&'static Binding> {
 /// The traffic counters of a binding on this CPU.
 #[inline(always)]
 pub fn flow_traffic(slot: u32) -> Option<*mut FlowTraffic> {
-    FLOW_TRAFFIC.get_ptr_mut(slot)
+    // SAFETY: a helper without arguments.
+    let row = flow_row::cpu(unsafe { bpf_get_smp_processor_id() });
+    // SAFETY: a constant, which the compiler must not take for the zero that stands here.
+    let max_flows = unsafe { (&raw const MAX_FLOWS).read_volatile() };
+    FLOW_TRAFFIC.get_ptr_mut(row * max_flows + slot)
 }
 
 /// How many frames have queued up under a slot, in the ring of a phase.
@@ -251,12 +267,6 @@ pub fn queued(slot: u32, phase: u8) -> Option<Shared> {
             &raw mut (*at).misses
         }))
     }
-}
-
-/// How often the program of a port has begun or ended on this CPU.
-#[inline(always)]
-pub fn runs() -> Option<*mut u64> {
-    RUNS.get_ptr_mut(0)
 }
 
 /// The ring of bound addresses and of announcements.
@@ -275,4 +285,11 @@ pub fn newcomers() -> &'static RingBuf {
 #[inline(always)]
 pub fn heartbeat_ns() -> u64 {
     HEARTBEAT.get(0).copied().unwrap_or(0)
+}
+
+/// Whether the agent sleeps, or is about to.
+#[inline(always)]
+pub fn asleep() -> Option<Shared> {
+    // SAFETY: an element of an array map, which both sides write atomically.
+    ASLEEP.get_ptr_mut(0).map(|at| unsafe { Shared::new(at) })
 }

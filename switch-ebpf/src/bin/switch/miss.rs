@@ -1,15 +1,15 @@
 //! Handing a whole frame to the agent.
 
 use aya_ebpf::{
-    bindings::{BPF_RB_AVAIL_DATA, xdp_md},
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, xdp_md},
     helpers::{bpf_ktime_get_ns, generated::bpf_xdp_load_bytes},
     maps::RingBuf,
     programs::XdpContext,
 };
 use switch_ebpf::{
     abi::{
-        ANNOUNCE_LIMIT, Binding, Counter, Drop, KIND_ANSWER, KIND_FLOOD, KIND_UNDECIDED, Limited,
-        MissHeader, PHASE_NEWCOMER, PHASE_SETTLED, RING,
+        ANNOUNCE_LIMIT, Binding, Counter, Drop, KIND_ANSWER, KIND_FLOOD, KIND_HELD, KIND_MOVED,
+        KIND_UNDECIDED, Limited, MissHeader, PHASE_NEWCOMER, PHASE_SETTLED, RING,
     },
     xdp::{Shared, within},
 };
@@ -60,6 +60,22 @@ fn used(ring: &RingBuf) -> u64 {
 #[inline(always)]
 fn has_room(ring: &RingBuf) -> bool {
     used(ring) < u64::from(RING / 8 * 7)
+}
+
+/// How to submit a record that has its place in a ring. To wake the agent takes longer than a move, so it
+/// is done only where it sleeps, and by the first record of those that it sleeps through.
+///
+/// What the datapath has done by itself can wait until the agent wakes for another reason, which it
+/// does ten times a second; unless so much comes that the ring might be full by then.
+#[inline(always)]
+fn wake_up(ring: &RingBuf, kind: u32) -> u64 {
+    let can_wait = matches!(kind, KIND_MOVED | KIND_HELD) && used(ring) < u64::from(RING / 4);
+    if !can_wait && maps::asleep().is_some_and(|asleep| asleep.replace(1, 0)) {
+        // The kernel wakes by itself only where the record before this one was read.
+        BPF_RB_FORCE_WAKEUP.into()
+    } else {
+        BPF_RB_NO_WAKEUP.into()
+    }
 }
 
 /// The ring in which frames of a bound address queue up: behind those from before it was bound, or
@@ -264,6 +280,6 @@ fn put<const N: usize>(
         // SAFETY: as above.
         unsafe { (&raw mut (*at).header.length).write(0) };
     }
-    record.submit(0);
+    record.submit(wake_up(ring, header.kind));
     filled
 }
