@@ -199,6 +199,10 @@ shared! {
         pub handed: u64,
         /// Of how many of them the kernel has said what became of them.
         pub answered: u64,
+        /// The tick (`bpf_jiffies64`) in which `now_ns` was read.
+        pub tick: u64,
+        /// `CLOCK_MONOTONIC_COARSE` in nanoseconds.
+        pub now_ns: u64,
     }
 
     /// A port. Written by the agent, read for frames that belong to no attachment.

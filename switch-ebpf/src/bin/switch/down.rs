@@ -77,7 +77,8 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
     if kind == KIND_QUEUED_LATE {
         count::counter(Counter::Late);
     } else {
-        count::flow_down(slot, sent_length(ingress, &network.client));
+        let length = sent_length(ingress, &network.client);
+        count::flow_down(ingress.cpu, slot, length);
     }
     Ok(verdict)
 }
