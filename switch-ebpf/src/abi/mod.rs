@@ -43,9 +43,6 @@ pub const RING: u32 = 1 << 25;
 /// How many bindings a flow table holds unless it is told otherwise.
 pub const DEFAULT_MAX_FLOWS: u32 = 65_536;
 
-/// How many places there are for attachments: a power of two.
-pub const PLACES: u32 = 4096;
-
 /// Indices of the traffic counters.
 pub mod traffic {
     use super::{MAX_NETWORKS, MAX_PORTS, MAX_SITES};
@@ -128,7 +125,15 @@ macro_rules! shared {
     )*};
 }
 
+mod attachment;
+mod binding;
 pub mod gateway;
+
+pub use attachment::{Attachment, AttachmentKey, PLACES, Place, ROLE_CLIENT, ROLE_SITE};
+pub use binding::{
+    Binding, BindingKey, LEFT_CLAIMED, LEFT_UNKNOWN, PHASE_HANDOVER, PHASE_NEWCOMER, PHASE_SETTLED,
+    Queued, STATE_LEARNED, STATE_QUARANTINED, STATE_STATIC,
+};
 
 /// No site.
 pub const NO_SITE: u32 = u32::MAX;
@@ -137,11 +142,6 @@ pub const NO_SITE: u32 = u32::MAX;
 pub const MODE_NATIVE: u16 = 1;
 /// [`Port::mode`]: the program runs in the network stack.
 pub const MODE_GENERIC: u16 = 2;
-
-/// [`Attachment::role`]: the client side of a network.
-pub const ROLE_CLIENT: u32 = 1;
-/// [`Attachment::role`]: a site of a network.
-pub const ROLE_SITE: u32 = 2;
 
 /// [`Network::unknown`]: frames to nobody known go to every site.
 pub const UNKNOWN_FLOOD: u32 = 0;
@@ -154,28 +154,6 @@ pub const LEARN_WHEN_AGENT_IS_DOWN: u32 = 0;
 pub const LEARN_ALWAYS: u32 = 1;
 /// [`Network::learn_in_datapath`]: never.
 pub const LEARN_NEVER: u32 = 2;
-
-/// [`Binding::state`]: learned from evidence.
-pub const STATE_LEARNED: u8 = 0;
-/// [`Binding::state`]: pinned by the operator.
-pub const STATE_STATIC: u8 = 1;
-/// [`Binding::state`]: moved too often, held where it is.
-pub const STATE_QUARANTINED: u8 = 2;
-
-/// [`Binding::phase`]: the datapath forwards the address's frames by itself.
-pub const PHASE_SETTLED: u8 = 0;
-/// [`Binding::phase`]: the address's frames queue up behind those that the agent has, in the ring
-/// [`names::MISSES`].
-pub const PHASE_HANDOVER: u8 = 1;
-/// [`Binding::phase`]: the same in the ring [`names::NEWCOMERS`], where the frames are that came in
-/// before the address was bound. What would speak for a move queues up there, too.
-pub const PHASE_NEWCOMER: u8 = 2;
-
-/// [`Binding::left`]: frames are on their way that nobody has counted, so all others must queue up.
-pub const LEFT_UNKNOWN: u64 = u64::MAX;
-/// [`Binding::left`]: from here on, the number of the CPU which is about to put another binding in
-/// the place of this one. Nobody else may meanwhile.
-pub const LEFT_CLAIMED: u64 = 1 << 63;
 
 shared! {
     /// What the maps are made for. Written by the agent once, when they are whole.
@@ -213,41 +191,6 @@ shared! {
         pub mac: [u8; 6],
         /// [`MODE_NATIVE`] or [`MODE_GENERIC`].
         pub mode: u16,
-    }
-
-    /// Where a frame came in.
-    pub struct AttachmentKey {
-        /// The port's ifindex.
-        pub ifindex: u32,
-        /// TPID of the frame's outer tag, 0 for an untagged attachment.
-        pub tpid: u16,
-        /// VLAN id of the frame's outer tag, 0 for an untagged attachment.
-        pub vid: u16,
-    }
-
-    /// What is attached there. Written by the agent.
-    pub struct Attachment {
-        /// [`ROLE_CLIENT`] or [`ROLE_SITE`].
-        pub role: u32,
-        /// The network's id.
-        pub network: u32,
-        /// The site's id, [`NO_SITE`] for a client.
-        pub site: u32,
-        /// Index of its traffic counters.
-        pub traffic: u32,
-        /// The port's own MAC.
-        pub mac: [u8; 6],
-        /// [`MODE_NATIVE`] or [`MODE_GENERIC`]; 0 while the program is not attached yet.
-        pub mode: u16,
-    }
-
-    /// An attachment and its key. Zero for a place that no attachment has ever wanted; with
-    /// [`AttachmentKey::GONE`] where one was. Written by the agent.
-    pub struct Place {
-        /// The key.
-        pub key: AttachmentKey,
-        /// What is attached.
-        pub attachment: Attachment,
     }
 
     /// How a frame leaves for an attachment. Written by the agent.
@@ -314,54 +257,6 @@ shared! {
         pub address: Address,
     }
 
-    /// An address of a network.
-    #[derive(Hash)]
-    pub struct BindingKey {
-        /// The network's id.
-        pub network: u32,
-        /// The VM's address.
-        pub address: Address,
-    }
-
-    /// Where an address is: the one entry that both flow rules are read from. Written by the agent, and
-    /// by the datapath where that learns. Times are `CLOCK_MONOTONIC` in nanoseconds.
-    pub struct Binding {
-        /// The site's id.
-        pub site: u32,
-        /// The site it was at before, or [`NO_SITE`].
-        pub previous_site: u32,
-        /// The site it was at before `previous_site`, plus 1; 0 for none.
-        pub earlier_site: u16,
-        /// [`STATE_LEARNED`], [`STATE_STATIC`] or [`STATE_QUARANTINED`].
-        pub state: u8,
-        /// [`PHASE_SETTLED`], [`PHASE_HANDOVER`] or [`PHASE_NEWCOMER`].
-        pub phase: u8,
-        /// The place of its counters.
-        pub slot: u32,
-        /// Unless it is settled: how many frames of the slot's queue in the phase's ring have left
-        /// the agent, or [`LEFT_UNKNOWN`]. While the datapath moves it: [`LEFT_CLAIMED`] and more.
-        pub left: u64,
-        /// When it last moved, 0 for never.
-        pub moved_at_ns: u64,
-        /// When the first of the counted moves was; in quarantine: since when it is.
-        pub window_start_ns: u64,
-        /// When it was created.
-        pub created_at_ns: u64,
-        /// The MAC that the last evidence came from, zero if there was none.
-        pub mac: [u8; 6],
-        /// Moves counted since `window_start_ns`.
-        pub window_moves: u16,
-    }
-
-    /// How many frames have ever queued up under a slot. Counted by the datapath, in each ring for
-    /// itself: what a program that has begun long ago puts into one stands in no queue of the other.
-    pub struct Queued {
-        /// In [`names::MISSES`].
-        pub misses: u64,
-        /// In [`names::NEWCOMERS`].
-        pub newcomers: u64,
-    }
-
     /// A gateway that signs its learning packets. Written by the agent.
     pub struct Gateway {
         /// The sequence numbers that were there.
@@ -415,24 +310,6 @@ shared! {
     }
 }
 
-impl AttachmentKey {
-    /// No attachment's key: an ifindex is positive, as an `int`.
-    pub const GONE: Self = Self {
-        ifindex: u32::MAX,
-        tpid: 0,
-        vid: 0,
-    };
-
-    /// Where its attachment is, unless another one is there.
-    #[inline(always)]
-    pub const fn place(&self) -> u32 {
-        let words = (self.ifindex as u64) << 32 | (self.tpid as u64) << 16 | self.vid as u64;
-        // Fibonacci hashing: the product's upper bits depend on all bits of the key.
-        let product = words.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (product >> (u64::BITS - PLACES.ilog2())) as u32
-    }
-}
-
 impl Leg {
     /// TPID and VLAN id, nothing for an untagged attachment.
     #[inline(always)]
@@ -442,32 +319,6 @@ impl Leg {
         } else {
             Some((self.tpid, self.vid))
         }
-    }
-}
-
-impl Queued {
-    /// How many in the ring of a phase.
-    pub const fn in_phase(&self, phase: u8) -> u64 {
-        if phase == PHASE_NEWCOMER {
-            self.newcomers
-        } else {
-            self.misses
-        }
-    }
-}
-
-/// The kernel's own bytes in front of the key of a hash map's element (`struct htab_elem` in
-/// kernel/bpf/hashtab.c).
-const HTAB_ELEM: usize = 48;
-// A frame touches an entry in two neighbouring cache lines, and not in three.
-const _: () =
-    assert!(HTAB_ELEM + size_of::<BindingKey>().next_multiple_of(8) + size_of::<Binding>() == 128);
-
-impl Binding {
-    /// Whether a CPU is about to put another in the place of this one, or has.
-    #[inline(always)]
-    pub const fn is_claimed(left: u64) -> bool {
-        left >= LEFT_CLAIMED && left != LEFT_UNKNOWN
     }
 }
 

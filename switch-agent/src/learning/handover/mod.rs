@@ -66,8 +66,8 @@ pub struct Begin {
     pub key: BindingKey,
     /// The phase in which it was written, with its `left` unknown.
     pub phase: u8,
-    /// How many frames had been numbered in its slot, in the phase's ring; read after that, or before with nothing numbered
-    /// in between.
+    /// How many frames had been numbered in its slot, in the phase's ring; read after that, or before
+    /// with nothing numbered in between.
     pub queued: u64,
     /// When the evidence came in that it stands on.
     pub evidence_ns: u64,

@@ -1,7 +1,7 @@
 //! The XDP program of every port of the switch.
 //!
 //! Each step returns what is to be done with the frame or why it has to be dropped; the one match
-//! in [`switch`] turns that into an XDP action, so that nothing deeper knows of actions.
+//! in `switch` turns that into an XDP action, so that nothing deeper knows of actions.
 
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
