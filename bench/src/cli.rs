@@ -15,7 +15,7 @@ use crate::measure::SECTIONS;
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
 pub struct Args {
-    /// Minutes, not half an hour: fewer runs of less
+    /// A minute or two, not ten: fewer runs of less
     #[arg(long)]
     pub quick: bool,
 

@@ -100,7 +100,7 @@ fn measure(args: &Args, plan: &Plan, name: &'static str) -> Result<Report> {
             }
             Err(error) => {
                 interrupt::check()?;
-                // What else was measured, in half an hour perhaps, is not to be lost.
+                // What else was measured, in ten minutes perhaps, is not to be lost.
                 eprintln!("bench: cannot measure {section}: {error:#}");
                 let why = format!("{error:#}");
                 report.failed.push(Failure { section, why });

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How thoroughly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Whether there are minutes only, not half an hour: fewer things are measured, and smaller ones.
+    /// Whether there is a minute or two only, not ten: fewer things are measured, and smaller ones.
     pub quick: bool,
     /// How often each thing is measured.
     pub repetitions: u32,

@@ -34,7 +34,8 @@ shared! {
         pub traffic: u32,
         /// The port's own MAC.
         pub mac: [u8; 6],
-        /// [`MODE_NATIVE`](super::MODE_NATIVE) or [`MODE_GENERIC`](super::MODE_GENERIC); 0 while the program is not attached yet.
+        /// [`MODE_NATIVE`](super::MODE_NATIVE) or [`MODE_GENERIC`](super::MODE_GENERIC); 0 while the
+        /// program is not attached yet.
         pub mode: u16,
     }
 

@@ -20,8 +20,8 @@ pub const PHASE_SETTLED: u8 = 0;
 /// [`names::MISSES`](super::names::MISSES).
 pub const PHASE_HANDOVER: u8 = 1;
 
-/// [`Binding::phase`]: the same in the ring [`names::NEWCOMERS`](super::names::NEWCOMERS), where the frames are that came in
-/// before the address was bound. What would speak for a move queues up there, too.
+/// [`Binding::phase`]: the same in the ring [`names::NEWCOMERS`](super::names::NEWCOMERS), where the
+/// frames are that came in before the address was bound. What would speak for a move queues up there, too.
 pub const PHASE_NEWCOMER: u8 = 2;
 
 /// [`Binding::left`]: frames are on their way that nobody has counted, so all others must queue up.
