@@ -39,6 +39,9 @@ const TIME: usize = 36;
 /// Sends what a VM sends, with a site's tag, into the cable of the device that it is run for.
 #[xdp]
 pub fn from_vm(ctx: XdpContext) -> u32 {
+    if !is_due() {
+        return XDP_DROP;
+    }
     match write::<TAGGED>(&ctx, DOWN, SOURCE, 6) {
         Some(()) => XDP_TX,
         None => XDP_ABORTED,
@@ -54,6 +57,32 @@ pub fn to_vm(ctx: XdpContext) -> u32 {
     }
 }
 
+/// What could not be sent for so long, because the kernel ran nothing, is not made up for.
+const MADE_UP_NS: u64 = 1_000_000;
+
+/// Whether the next frame of a VM is due.
+#[inline(always)]
+fn is_due() -> bool {
+    let Some(sender) = SENDERS.get_ptr_mut(DOWN) else {
+        return false;
+    };
+    // SAFETY: as in `write`.
+    let sender = unsafe { &mut *sender };
+    if sender.interval_ns == 0 {
+        return true;
+    }
+    // SAFETY: a helper without arguments.
+    let now_ns = unsafe { bpf_ktime_get_ns() };
+    if now_ns < sender.due_ns {
+        return false;
+    }
+    sender.due_ns += sender.interval_ns;
+    if now_ns.saturating_sub(sender.due_ns) > MADE_UP_NS {
+        sender.due_ns = now_ns;
+    }
+    true
+}
+
 /// Writes a frame's headers, which the switch may have changed the last time, and what is the VM's own.
 /// Its address is at `ip` of the IPv4 header, its MAC at `mac` of the frame.
 #[inline(always)]
@@ -66,6 +95,7 @@ fn write<const HEADER: usize>(ctx: &XdpContext, way: u32, ip: usize, mac: usize)
         next,
         first,
         count,
+        ..
     } = unsafe { *sender };
     // SAFETY: as above.
     unsafe { (*sender).next = next.wrapping_add(1) };

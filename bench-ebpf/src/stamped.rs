@@ -37,6 +37,10 @@ pub struct Sender {
     pub first: u32,
     /// After so many, the first one comes again; at least one.
     pub count: u32,
+    /// Time between two frames in nanoseconds: runs in between send none. 0 for as fast as it goes.
+    pub interval_ns: u64,
+    /// When the next one is due, `CLOCK_MONOTONIC` in nanoseconds.
+    pub due_ns: u64,
 }
 
 /// When a number was sent, and arrived for the first time. Times are `CLOCK_MONOTONIC` in nanoseconds.
@@ -52,7 +56,7 @@ pub struct Arrival {
 }
 
 #[cfg(feature = "user")]
-// SAFETY: integers and bytes, 18 + 2 + 3 * 4 of them, without padding.
+// SAFETY: integers and bytes, 18 + 2 + 3 * 4 + 2 * 8 of them, without padding.
 unsafe impl aya::Pod for Sender {}
 #[cfg(feature = "user")]
 // SAFETY: three integers of the same size.

@@ -1,7 +1,6 @@
 //! Traffic in the background.
 
 use std::{
-    hint::spin_loop,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,13 +14,13 @@ use anyhow::{Context, Result, anyhow, ensure};
 use super::{Burst, Stage, Stamps};
 use crate::rig::Cables;
 
-/// Frames between two looks at the clock.
-const AT_ONCE: u32 = 512;
+/// Frames between two looks at the clock: far longer than the kernel takes to begin and to end.
+const AT_ONCE: u32 = 1_000_000;
 
-/// VMs that send at a rate until this is dropped.
+/// VMs that send in turn, at a rate, until this is dropped.
 pub struct Load {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Result<()>>>,
+    thread: Option<JoinHandle<Result<f64>>>,
 }
 
 impl Load {
@@ -32,23 +31,23 @@ impl Load {
     pub fn start(cables: &Cables, vms: Burst, rate: f64) -> Result<Self> {
         ensure!(rate > 0.0, "a rate of {rate} frames a second");
         let mut stamps = Stamps::new(cables)?;
-        let burst = Burst {
-            frames: AT_ONCE,
-            ..vms
-        };
-        let interval = Duration::from_secs_f64(f64::from(AT_ONCE) / rate);
+        let interval = Duration::from_secs_f64(rate.recip());
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let send = move || {
-            let mut due = Instant::now();
+            let started = Instant::now();
+            let (mut sent, mut next) = (0.0, 0);
             while !stopped.load(Ordering::Relaxed) {
-                stamps.send_down(burst)?;
-                due += interval;
-                while Instant::now() < due {
-                    spin_loop();
-                }
+                let those = Burst {
+                    first: vms.first + next,
+                    vms: vms.vms - next,
+                    ..vms
+                };
+                let frames = stamps.pace_down(those, interval)?;
+                sent += f64::from(frames);
+                next = (next + frames) % vms.vms;
             }
-            Ok(())
+            Ok(sent / started.elapsed().as_secs_f64())
         };
         let thread = thread::Builder::new().name("load".to_owned()).spawn(send);
         Ok(Self {
@@ -57,11 +56,11 @@ impl Load {
         })
     }
 
-    /// Ends it.
+    /// Ends it, and says how many frames a second were sent.
     ///
     /// # Errors
     /// When it had ended by itself.
-    pub fn stop(mut self) -> Result<()> {
+    pub fn stop(mut self) -> Result<f64> {
         self.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take().context("the load has no thread")?;
         thread.join().map_err(|_| anyhow!("the load panicked"))?
@@ -80,7 +79,7 @@ impl Drop for Load {
 /// When they cannot be sent or counted.
 pub fn capacity(stage: &mut Stage, vms: Burst, time: Duration) -> Result<f64> {
     let burst = Burst {
-        frames: 64 * AT_ONCE,
+        frames: AT_ONCE,
         ..vms
     };
     let (before, started) = (stage.stamps.count_down()?, Instant::now());

@@ -142,11 +142,17 @@ impl Stage {
     /// # Errors
     /// As [`Stage::binding`].
     pub fn entered(&self) -> Result<u64> {
-        let mut sum = 0;
-        for (_, id) in self.sites {
-            sum += self.tables.traffic(traffic::site(id))?.rx_packets;
-        }
-        Ok(sum)
+        Ok(self.entered_from(FROM_VLAN)? + self.entered_from(TO_VLAN)?)
+    }
+
+    /// How many frames have come in from the site with this VLAN.
+    ///
+    /// # Errors
+    /// As [`Stage::binding`].
+    pub fn entered_from(&self, vlan: u16) -> Result<u64> {
+        let site = self.sites.iter().find(|(site, _)| *site == vlan);
+        let (_, id) = site.with_context(|| format!("no site has VLAN {vlan}"))?;
+        Ok(self.tables.traffic(traffic::site(*id))?.rx_packets)
     }
 
     /// Whether a binding is that of the site with this VLAN.

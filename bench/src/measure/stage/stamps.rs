@@ -1,6 +1,6 @@
 //! Frames with a number and a time, from VMs and to them: `bench_ebpf::stamped`.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use anyhow::{Context, Result};
 use aya::{
@@ -92,19 +92,26 @@ impl Stamps {
     /// # Errors
     /// When the kernel does not run the program.
     pub fn send_down(&mut self, burst: Burst) -> Result<()> {
-        let plain = plain(nobody(), (CLIENT, CLIENT_IPV4));
-        let frame = frame::tagged(&[Tag::c(burst.vlan)], &plain);
-        let mut header = [0; TAGGED];
-        header.copy_from_slice(&frame[..TAGGED]);
+        let frame = tagged(burst.vlan);
+        self.senders.set(DOWN, sender(&frame, burst), 0)?;
+        self.sites.send(&self.ebpf, "from_vm", &frame, burst.frames)
+    }
+
+    /// Has VMs send frames into the trunk in turn, one each `interval` at most, for some tenths of a
+    /// second: the kernel takes some hundredths to begin and to end. Says how many it were.
+    ///
+    /// # Errors
+    /// As [`Stamps::send_down`].
+    pub fn pace_down(&mut self, vms: Burst, interval: Duration) -> Result<u32> {
+        const RUNS: u32 = 8_000_000;
+        let frame = tagged(vms.vlan);
         let sender = Sender {
-            header,
-            sum: sum(&plain),
-            next: 0,
-            first: burst.first,
-            count: burst.vms,
+            interval_ns: u64::try_from(interval.as_nanos())?.max(1),
+            ..sender(&frame, vms)
         };
         self.senders.set(DOWN, sender, 0)?;
-        self.sites.send(&self.ebpf, "from_vm", &frame, burst.frames)
+        self.sites.send(&self.ebpf, "from_vm", &frame, RUNS)?;
+        Ok(self.senders.get(&DOWN, 0)?.next)
     }
 
     /// Has a client send a frame to a VM.
@@ -121,6 +128,7 @@ impl Stamps {
             next: 0,
             first: number,
             count: 1,
+            ..Sender::default()
         };
         self.senders.set(UP, sender, 0)?;
         self.client.send(&self.ebpf, "to_vm", &frame, 1)
@@ -173,6 +181,24 @@ fn plain(source: (Mac, Ipv4Addr), destination: (Mac, Ipv4Addr)) -> Vec<u8> {
     // None, as IPv4 allows: the payload will be another one.
     frame[UNTAGGED + UDP_CHECKSUM..][..2].fill(0);
     frame
+}
+
+/// What a VM sends, with a site's tag.
+fn tagged(vlan: u16) -> Vec<u8> {
+    frame::tagged(&[Tag::c(vlan)], &plain(nobody(), (CLIENT, CLIENT_IPV4)))
+}
+
+/// What makes such frames the VMs' own.
+fn sender(tagged: &[u8], vms: Burst) -> Sender {
+    let mut header = [0; TAGGED];
+    header.copy_from_slice(&tagged[..TAGGED]);
+    Sender {
+        header,
+        sum: sum(&tagged[TAGGED - UNTAGGED..]),
+        first: vms.first,
+        count: vms.vms,
+        ..Sender::default()
+    }
 }
 
 /// The sum that the IPv4 checksum of a frame without a tag is made of.
