@@ -11,10 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use nix::{
-    sys::{
-        prctl,
-        signal::{Signal, kill},
-    },
+    sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
@@ -25,7 +22,7 @@ mod stats;
 mod stopped;
 mod told;
 
-use crate::{Namespace, lock, poll_until};
+use crate::{Namespace, lock, poll_until, process};
 use output::{collect, output_within};
 
 pub use identity::{BINARY, binary, instance};
@@ -85,12 +82,8 @@ impl Agent {
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            // A terminal's Ctrl-C is for us: we end it, and clean up after it.
-            .process_group(0);
-        let die_with_parent = || Ok(prctl::set_pdeathsig(Signal::SIGKILL)?);
-        // SAFETY: between fork and exec the closure makes one system call and touches no memory.
-        unsafe { command.pre_exec(die_with_parent) };
+            .stderr(Stdio::piped());
+        process::tie(&mut command);
         let stderr = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&stderr);
         let (report, started) = mpsc::channel();

@@ -39,6 +39,11 @@ pub const CLIENT_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// The client's IPv6 address.
 pub const CLIENT_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
 
+/// How the switch of the figure is started, with DC 1 as `dc1` and DC 2 as `dc2`.
+pub const RUN: [&str; 7] = [
+    "run", "--client", "c0", "--site", "dc1=t0:1", "--site", "dc2=t0:2",
+];
+
 /// The trunk of the figure.
 const TRUNK: &str = "t0";
 const BRIDGE: &str = "br0";

@@ -2,7 +2,10 @@
 //!
 //! The functions make untagged frames; [`tagged`] puts any number of tags in.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use etherparse::PacketBuilder;
 
@@ -87,6 +90,17 @@ impl Tag {
     pub fn bytes(self) -> [u8; 4] {
         let ([a, b], [c, d]) = (self.tpid.to_be_bytes(), self.tci().to_be_bytes());
         [a, b, c, d]
+    }
+}
+
+/// As the command line has it behind a port.
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.vid)?;
+        if self.tpid == TPID_S {
+            f.write_str("/802.1ad")?;
+        }
+        Ok(())
     }
 }
 

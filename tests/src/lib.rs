@@ -18,6 +18,7 @@
 //! | [`conventional`] | Fig. 7: the system that a control device moves VMs in |
 //! | [`interrupt`] | Ctrl-C |
 //! | [`paint`] | pictures of what was measured |
+//! | [`process`] | programs that end with us |
 //! | [`poll`] | waiting for something to become true |
 //!
 //! The lab needs root. It is synchronous: whatever enters a namespace does so in a thread of its
@@ -34,6 +35,7 @@ pub mod namespace;
 pub mod net;
 pub mod paint;
 pub mod poll;
+pub mod process;
 pub mod prog_run;
 pub mod raw;
 pub mod traffic;

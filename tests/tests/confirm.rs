@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use lab::{Agent, Lab, Mac, RawReceiver, Tag, Vm, frame::tagged, poll_until};
+use lab::{Agent, Lab, Mac, RawReceiver, Tag, Vm, fig1::RUN, frame::tagged, poll_until};
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -19,9 +19,6 @@ const B: Mac = [0x52, 0x54, 0, 0, 0, 0x0b];
 const VM_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 13);
 const VM_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 13);
 const BOTH: [IpAddr; 2] = [IpAddr::V4(VM_IPV4), IpAddr::V6(VM_IPV6)];
-const RUN: [&str; 7] = [
-    "run", "--client", "c0", "--site", "dc1=t0:1", "--site", "dc2=t0:2",
-];
 
 /// The switch of the figure, and a client that takes what it is sent.
 struct Bench {

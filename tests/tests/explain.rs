@@ -5,7 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use anyhow::{Context, Result, ensure};
 use lab::{
     Agent, Lab, Mac, RawSender, Tag,
-    fig1::{CLIENT_IPV4, CLIENT_MAC},
+    fig1::{CLIENT_IPV4, CLIENT_MAC, RUN},
     frame::{self, Arp, tagged},
     poll_until,
 };
@@ -28,14 +28,7 @@ struct Bench {
 impl Bench {
     fn start() -> Result<Self> {
         let lab = Lab::fig1()?;
-        let arguments = [
-            "run",
-            "--client",
-            "c0",
-            "--site",
-            "dc1=t0:1",
-            "--site",
-            "dc2=t0:2",
+        let options = [
             "--allow",
             "dc2=10.0.0.0/24",
             "--static",
@@ -45,7 +38,7 @@ impl Bench {
             "--quarantine-moves",
             "2",
         ];
-        let mut agent = Agent::start(&lab.switch, &arguments)?;
+        let mut agent = Agent::start(&lab.switch, &[&RUN[..], &options].concat())?;
         agent.wait_ready(SOON)?;
         Ok(Self {
             agent,

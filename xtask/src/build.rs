@@ -1,10 +1,10 @@
 //! `build`: the agent, with the XDP programs inside it.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf, process::Command};
 
 use anyhow::Result;
 
-use crate::{exec, paths, setup};
+use crate::{checks, exec, paths, setup, test};
 
 /// Builds the agent and returns where it is.
 pub fn agent(release: bool) -> Result<PathBuf> {
@@ -17,4 +17,19 @@ pub fn agent(release: bool) -> Result<PathBuf> {
     exec::run(&mut build)?;
     let profile = if release { "release" } else { "debug" };
     Ok(paths::target()?.join(profile).join("switch-agent"))
+}
+
+/// Builds a program of a package that runs the agent in the lab, and the agent unless the program will only
+/// print a text: ready to be run, with these arguments.
+pub fn with_agent(package: &str, program: &str, args: &[OsString]) -> Result<Command> {
+    let mut ready = Command::new(paths::target()?.join("release").join(program));
+    ready.args(args);
+    if !checks::only_prints(args) {
+        test::can_run(program)?;
+        ready.env("SWITCH_AGENT", agent(true)?);
+    }
+    let mut build = exec::cargo("build")?;
+    build.args(["--release", "--package", package, "--bin", program]);
+    exec::run(&mut build)?;
+    Ok(ready)
 }

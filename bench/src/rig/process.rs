@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::{prctl, signal::Signal};
+use lab::process;
 
 /// A running program. Dropping it kills it; if this very process is killed, it goes with it.
 pub struct Process(Child);
@@ -20,12 +20,8 @@ impl Process {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // A terminal's Ctrl-C is for us: we end it.
-            .process_group(0);
-        let die_with_parent = || Ok(prctl::set_pdeathsig(Signal::SIGKILL)?);
-        // SAFETY: between fork and exec the closure makes one system call and touches no memory.
-        unsafe { command.pre_exec(die_with_parent) };
+            .stderr(Stdio::null());
+        process::tie(&mut command);
         let child = command.spawn();
         child
             .map(Self)

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use lab::{
     Agent, Lab, Mac, RawReceiver, RawSender, Tag,
-    fig1::{CLIENT_IPV4, CLIENT_IPV6, CLIENT_MAC},
+    fig1::{CLIENT_IPV4, CLIENT_IPV6, CLIENT_MAC, RUN},
     frame, poll_until,
 };
 use serde_json::Value;
@@ -23,9 +23,6 @@ const VM_MAC: Mac = [0x52, 0x54, 0, 0, 0, 13];
 const VM_IPV4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 13));
 const VM_IPV6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 13));
 const ADDRESSES: [IpAddr; 2] = [VM_IPV4, VM_IPV6];
-const RUN: [&str; 7] = [
-    "run", "--client", "c0", "--site", "dc1=t0:1", "--site", "dc2=t0:2",
-];
 
 /// A switch, and raw frames on both of its sides.
 struct Bench {

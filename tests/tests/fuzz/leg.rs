@@ -30,10 +30,7 @@ impl fmt::Display for Leg {
         }
         f.write_str(self.port)?;
         if let Some(tag) = self.tag {
-            write!(f, ":{}", tag.vid)?;
-            if tag.tpid == TPID_S {
-                f.write_str("/802.1ad")?;
-            }
+            write!(f, ":{tag}")?;
         }
         Ok(())
     }

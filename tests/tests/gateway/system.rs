@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use anyhow::{Context, Result, ensure};
 use lab::{
     Agent, Lab, RawSender, Vm,
+    fig1::RUN,
     frame::{Arp, Ndp, rarp},
     poll_until,
     traffic::ping,
@@ -35,14 +36,7 @@ impl System {
         std::fs::write(&key, "a secret of gateways and switch")?;
         std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
         let (key, directory) = (key.to_string_lossy(), state.path().to_string_lossy());
-        let run = [
-            "run",
-            "--client",
-            "c0",
-            "--site",
-            "dc1=t0:1",
-            "--site",
-            "dc2=t0:2",
+        let options = [
             "--key-file",
             &key,
             "--require-signed",
@@ -51,7 +45,7 @@ impl System {
             "--hold-down-announce",
             "10ms",
         ];
-        let mut switch = Agent::start(&lab.switch, &run)?;
+        let mut switch = Agent::start(&lab.switch, &[&RUN[..], &options].concat())?;
         switch.wait_ready(SOON)?;
         let mut gateways = Vec::new();
         for (dc, trunk) in ["up:1", "up:2"].into_iter().enumerate() {

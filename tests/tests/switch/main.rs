@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use lab::{Agent, Lab, Mac, Namespace, Vm};
+use lab::{Agent, Lab, Mac, Namespace, Vm, fig1::RUN};
 
 mod crash;
 mod instances;
@@ -38,10 +38,6 @@ const VM_IPV4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 13);
 const VM_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 13);
 const V4: IpAddr = IpAddr::V4(VM_IPV4);
 const V6: IpAddr = IpAddr::V6(VM_IPV6);
-/// The switch of the figure.
-const RUN: [&str; 7] = [
-    "run", "--client", "c0", "--site", "dc1=t0:1", "--site", "dc2=t0:2",
-];
 
 /// Starts a switch and waits until frames flow. `arguments` begins with `run`.
 fn run(namespace: &Namespace, arguments: &[&str]) -> Result<Agent> {

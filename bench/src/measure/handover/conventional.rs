@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Context, Result};
-use lab::{Lab, Namespace, RawSender, frame::Arp};
+use lab::{Lab, Namespace, RawSender, fig1::RUN, frame::Arp};
 use switch_agent::{
     datapath::{Pins, Tables},
     types::InstanceName,
@@ -14,9 +14,6 @@ use switch_ebpf::abi::{Binding, BindingKey};
 use super::{PATIENCE, spin_until};
 use crate::rig::{now_ns, vm};
 
-const RUN: [&str; 7] = [
-    "run", "--client", "c0", "--site", "dc1=t0:1", "--site", "dc2=t0:2",
-];
 /// A hypervisor's port at a data centre's LAN.
 const PORT: &str = "hypervisor";
 

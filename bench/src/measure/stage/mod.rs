@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use lab::Agent;
+use lab::{Agent, fig1::RUN};
 use switch_agent::{
     datapath::{Names, Pins, Tables},
     types::InstanceName,
@@ -33,10 +33,6 @@ pub const TO: &str = "dc2";
 pub const FROM_VLAN: u16 = 1;
 /// The VLAN of the site that they move to.
 pub const TO_VLAN: u16 = 2;
-
-const RUN: [&str; 7] = [
-    "run", "--client", "c0", "--site", "dc1=t0:1", "--site", "dc2=t0:2",
-];
 
 /// The switch, and its surroundings.
 pub struct Stage {

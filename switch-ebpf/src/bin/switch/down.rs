@@ -98,8 +98,9 @@ fn change(ingress: &Ingress<'_>, leg: &Leg) -> Retag {
     Retag::between(ingress.frame.outer(), ingress.own_tag, leg.tag())
 }
 
+/// How long the frame is with a leg's tag, in bytes.
 #[inline(always)]
-fn sent_length(ingress: &Ingress<'_>, leg: &Leg) -> usize {
+pub fn sent_length(ingress: &Ingress<'_>, leg: &Leg) -> usize {
     ingress
         .length
         .wrapping_add_signed(change(ingress, leg).growth())

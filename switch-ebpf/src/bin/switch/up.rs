@@ -3,12 +3,16 @@
 use aya_ebpf::programs::XdpContext;
 use switch_ebpf::{
     abi::{BindingKey, Drop, UNKNOWN_FLOOD},
-    frame::{Address, Retag, Target},
+    frame::{Address, Target},
     limit::Limit,
     xdp::{Packet, within},
 };
 
-use crate::{Ingress, Verdict, count, down::deliver, maps, miss};
+use crate::{
+    Ingress, Verdict, count,
+    down::{deliver, sent_length},
+    maps, miss,
+};
 
 /// Forwards by the binding of the address that the frame is meant for.
 #[inline(always)]
@@ -44,8 +48,7 @@ fn bound(
     let Some(leg) = maps::site(binding.site) else {
         return Some(Err(Drop::NoLeg));
     };
-    let change = Retag::between(ingress.frame.outer(), ingress.own_tag, leg.tag());
-    let length = ingress.length.wrapping_add_signed(change.growth());
+    let length = sent_length(ingress, leg);
     let verdict = deliver(ctx, ingress, leg);
     if verdict.is_ok() {
         count::flow_up(slot, length);
