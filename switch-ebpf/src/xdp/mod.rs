@@ -10,5 +10,5 @@ mod rate;
 
 pub use atomic::Shared;
 pub use attachment::attachment;
-pub use packet::{Packet, length, retag};
+pub use packet::{Packet, copy, length, retag};
 pub use rate::within;

@@ -2,7 +2,10 @@
 
 use aya_ebpf::{
     bindings::xdp_md,
-    helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_get_buff_len},
+    check_bounds_signed,
+    helpers::generated::{
+        bpf_probe_read_kernel, bpf_xdp_adjust_head, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+    },
     programs::XdpContext,
 };
 
@@ -13,6 +16,18 @@ use crate::{
 
 /// Bytes of the two MACs, which stand in front of the outer tag.
 const MACS_LEN: usize = 12;
+
+/// Whether a frame may be in several buffers, which needs Linux 5.18: the agent writes it here before the
+/// program is loaded. A constant to the verifier, which leaves out what cannot happen, with the helpers
+/// that an older kernel does not have.
+#[unsafe(no_mangle)]
+static FRAGS: u32 = 1;
+
+#[inline(always)]
+fn frags() -> bool {
+    // SAFETY: a constant, which the compiler must not take for the one that stands here.
+    unsafe { (&raw const FRAGS).read_volatile() != 0 }
+}
 
 /// The linear part of a frame.
 pub struct Packet<'a>(pub &'a XdpContext);
@@ -29,9 +44,37 @@ impl Bytes for Packet<'_> {
 /// The whole frame's length in bytes, in however many buffers it is.
 #[inline(always)]
 pub fn length(ctx: &XdpContext) -> usize {
-    // SAFETY: `ctx` is the program's context.
-    let length = unsafe { bpf_xdp_get_buff_len(ctx.ctx) };
-    length as usize
+    if frags() {
+        // SAFETY: `ctx` is the program's context.
+        let length = unsafe { bpf_xdp_get_buff_len(ctx.ctx) };
+        length as usize
+    } else {
+        ctx.data_end() - ctx.data()
+    }
+}
+
+/// Copies the first `length` bytes of the frame, which it must have, to where there is room for `N`.
+/// False where they are none or do not fit.
+///
+/// # Safety
+/// `to` must point to `N` bytes that may be written.
+#[inline(always)]
+pub unsafe fn copy<const N: usize>(ctx: *mut xdp_md, to: *mut [u8; N], length: u32) -> bool {
+    // The verifier wants to know the bounds of the very register that the helper gets, which the
+    // compiler's own comparisons do not tell kernels before 6.18.
+    if !check_bounds_signed(i64::from(length), 1, N as i64) {
+        return false;
+    }
+    // SAFETY: there is room for `length` bytes, the caller's promise, and `ctx` is the program's context.
+    // The second helper is for the kernel's memory, which a frame in one buffer is.
+    let error = unsafe {
+        if frags() {
+            bpf_xdp_load_bytes(ctx, 0, to.cast(), length)
+        } else {
+            bpf_probe_read_kernel(to.cast(), length, (*ctx).data as *const _)
+        }
+    };
+    error == 0
 }
 
 /// A pointer to a `T` that lies within the linear part.

@@ -51,8 +51,19 @@ mod program {
     /// Decides on a frame that came in at either port.
     #[xdp(frags)]
     pub fn gateway(ctx: XdpContext) -> u32 {
+        run(&ctx)
+    }
+
+    /// The same for a kernel whose frames are in one buffer.
+    #[xdp]
+    pub fn gateway_linear(ctx: XdpContext) -> u32 {
+        run(&ctx)
+    }
+
+    #[inline(always)]
+    fn run(ctx: &XdpContext) -> u32 {
         let to = Cell::new(0);
-        match receive(&ctx, &to) {
+        match receive(ctx, &to) {
             Ok(Verdict::Port) => {
                 let action = redirect(to.get());
                 if action != XDP_REDIRECT {

@@ -1,9 +1,9 @@
 //! Notices to the agent.
 
-use aya_ebpf::{bindings::xdp_md, helpers::generated::bpf_xdp_load_bytes};
+use aya_ebpf::bindings::xdp_md;
 use switch_ebpf::{
     abi::gateway::{Counter, MAX_FRAME, Notice},
-    xdp::count,
+    xdp::{copy, count},
 };
 
 use crate::maps;
@@ -45,11 +45,8 @@ pub fn with_frame(ctx: *mut xdp_md, notice: &Notice) -> bool {
     let at = record.as_mut_ptr();
     // SAFETY: `at` points to a whole record.
     unsafe { (&raw mut (*at).notice).write(*notice) };
-    let length = notice.length;
-    // SAFETY: `frame` has room for `length` bytes.
-    let filled = length > 0
-        && length <= MAX_FRAME as u32
-        && unsafe { bpf_xdp_load_bytes(ctx, 0, (&raw mut (*at).frame).cast(), length) } == 0;
+    // SAFETY: as above.
+    let filled = unsafe { copy(ctx, &raw mut (*at).frame, notice.length) };
     if filled {
         record.submit(0);
     } else {

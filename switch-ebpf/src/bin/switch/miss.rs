@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, xdp_md},
-    helpers::{bpf_ktime_get_ns, generated::bpf_xdp_load_bytes},
+    helpers::bpf_ktime_get_ns,
     maps::RingBuf,
     programs::XdpContext,
 };
@@ -11,7 +11,7 @@ use switch_ebpf::{
         ANNOUNCE_LIMIT, Binding, Counter, Drop, KIND_ANSWER, KIND_FLOOD, KIND_HELD, KIND_MOVED,
         KIND_UNDECIDED, Limited, MissHeader, PHASE_NEWCOMER, PHASE_SETTLED, RING,
     },
-    xdp::{Shared, within},
+    xdp::{Shared, copy, within},
 };
 
 use crate::{Ingress, count, maps};
@@ -270,11 +270,8 @@ fn put<const N: usize>(
         // SAFETY: as above.
         unsafe { (&raw mut (*at).header.number).write(queued.increment()) };
     }
-    let length = header.length;
-    // SAFETY: `frame` has room for `N` bytes, and `length` is no more.
-    let filled = length > 0
-        && length <= N as u32
-        && unsafe { bpf_xdp_load_bytes(ctx, 0, (&raw mut (*at).frame).cast(), length) } == 0;
+    // SAFETY: as above.
+    let filled = unsafe { copy(ctx, &raw mut (*at).frame, header.length) };
     if !filled {
         // Cannot be: the length is the frame's. The agent skips a record without a frame.
         // SAFETY: as above.
