@@ -1,6 +1,8 @@
 //! Waiting for something to become true, with a deadline instead of a guess.
 
 use std::{
+    env,
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -10,15 +12,38 @@ use anyhow::{Result, bail};
 /// How often the condition is looked at.
 const STEP: Duration = Duration::from_millis(2);
 
+/// Names how many times slower than a computer this is where that is known before, as in a virtual machine
+/// whose processor is emulated. Deadlines are that much later.
+pub const SLOWDOWN: &str = "LAB_SLOWDOWN";
+
+/// How long to wait for something that takes at most `time` on a computer: a deadline, not a time in which
+/// nothing must happen.
+///
+/// # Panics
+/// When [`SLOWDOWN`] is no number.
+#[must_use]
+pub fn patience(time: Duration) -> Duration {
+    static FACTOR: OnceLock<u32> = OnceLock::new();
+    let read = || {
+        let Some(value) = env::var_os(SLOWDOWN) else {
+            return 1;
+        };
+        let number = value.to_str().and_then(|text| text.parse().ok());
+        number.unwrap_or_else(|| panic!("{SLOWDOWN}={} is no number", value.display()))
+    };
+    time * *FACTOR.get_or_init(read)
+}
+
 /// Calls `condition` every few milliseconds until it gives a value.
 ///
 /// # Errors
-/// Says that `what` did not happen, once `timeout` is over.
+/// Says that `what` did not happen, once `timeout` (with [`patience`]) is over.
 pub fn poll_until<T>(
     timeout: Duration,
     what: &str,
     mut condition: impl FnMut() -> Option<T>,
 ) -> Result<T> {
+    let timeout = patience(timeout);
     let started = Instant::now();
     loop {
         if let Some(value) = condition() {

@@ -7,6 +7,7 @@ mod ci;
 mod demo;
 mod exec;
 mod fuzz;
+mod kernels;
 mod paths;
 mod run;
 mod setup;
@@ -75,6 +76,14 @@ enum Verb {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
+    /// Run the core of the tests on Debian's kernels in virtual machines, as root
+    // It has a help of its own.
+    #[command(disable_help_flag = true)]
+    Kernels {
+        /// What to pass on: `--kernel 6.1`, `--list` … (`cargo xtask kernels --help` shows all)
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// What CI holds every change to: formatting, lints, tests; as root
     Ci,
 }
@@ -92,6 +101,7 @@ fn main() -> ExitCode {
             seed,
             args,
         } => fuzz::run(seconds, seed, &args),
+        Verb::Kernels { args } => kernels::run(&args),
         Verb::Ci => ci::run(),
     };
     match done {

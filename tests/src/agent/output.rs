@@ -14,7 +14,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::lock;
+use crate::{lock, poll::patience};
 
 /// Keeps the lines of a process until it closes the pipe.
 pub(super) fn collect(pipe: Option<ChildStderr>, lines: &Mutex<Vec<String>>) {
@@ -26,6 +26,7 @@ pub(super) fn collect(pipe: Option<ChildStderr>, lines: &Mutex<Vec<String>>) {
 
 /// Runs a command to its end, or kills it when that does not come in time.
 pub(super) fn output_within(mut command: Command, timeout: Duration) -> Result<Output> {
+    let timeout = patience(timeout);
     let child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::{Agent, CLI_PATIENCE, Stats};
+use crate::poll::patience;
 
 impl Agent {
     /// Asks the running process for its `stats` or `flows` at the control socket, as the command
@@ -20,7 +21,7 @@ impl Agent {
         let path = format!("/run/switch-agent/{}.sock", self.instance());
         let mut socket =
             UnixStream::connect(&path).with_context(|| format!("connect to {path}"))?;
-        socket.set_read_timeout(Some(CLI_PATIENCE))?;
+        socket.set_read_timeout(Some(patience(CLI_PATIENCE)))?;
         writeln!(
             socket,
             "{}",

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use nix::poll::PollFlags;
 
 use super::{open, wait};
-use crate::{Namespace, frame::TPID_C};
+use crate::{Namespace, frame::TPID_C, poll::patience};
 
 /// More than any frame, also one that GRO has put together.
 const LONGEST: usize = 1 << 17;
@@ -81,13 +81,14 @@ impl RawReceiver {
     /// The first frame of which `pick` makes something; the others are thrown away.
     ///
     /// # Errors
-    /// Says that `what` did not arrive, once `timeout` is over, and how many frames did.
+    /// Says that `what` did not arrive, once `timeout` (with [`patience`]) is over, and how many frames did.
     pub fn expect<T>(
         &mut self,
         timeout: Duration,
         what: &str,
         mut pick: impl FnMut(&Received) -> Option<T>,
     ) -> Result<T> {
+        let timeout = patience(timeout);
         let deadline = Instant::now() + timeout;
         let mut others = 0;
         while let Some(received) =

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use nix::poll::PollFlags;
 
 use super::{open, wait};
-use crate::Namespace;
+use crate::{Namespace, poll::patience};
 
 /// How many frames go to the kernel in one call.
 const BATCH: usize = 256;
@@ -87,7 +87,11 @@ impl RawSender {
                 Ok(count) => sent += count,
                 Err(_) if error.raw_os_error() == Some(libc::EINTR) => {}
                 Err(_) if is_full(&error) => {
-                    if !wait(&self.socket, PollFlags::POLLOUT, Instant::now() + PATIENCE)? {
+                    if !wait(
+                        &self.socket,
+                        PollFlags::POLLOUT,
+                        Instant::now() + patience(PATIENCE),
+                    )? {
                         bail!("the send buffer stayed full for {PATIENCE:?}");
                     }
                 }

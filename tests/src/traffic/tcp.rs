@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{Endpoint, lock, namespace::join, poll_until};
+use crate::{Endpoint, lock, namespace::join, poll::patience, poll_until};
 
 /// How long the connection may take, and how long the line may be silent.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -66,7 +66,7 @@ impl Download {
         rate: Option<u64>,
     ) -> Result<Self> {
         let listener = server.listen()?;
-        let stream = client.connect(server.addr, PATIENCE)?;
+        let stream = client.connect(server.addr, patience(PATIENCE))?;
         // The client has connected already, so this does not wait.
         let (socket, _) = listener
             .accept()
@@ -202,7 +202,7 @@ fn position(byte: u64) -> usize {
 
 fn serve(mut stream: &TcpStream, bytes: u64, turn: &Turn, stop: &AtomicBool) -> Result<()> {
     stream
-        .set_write_timeout(Some(PATIENCE))
+        .set_write_timeout(Some(patience(PATIENCE)))
         .context("set a write timeout")?;
     let pattern = pattern();
     let mut sent = 0;
@@ -264,7 +264,7 @@ fn fetch(
     stop: &AtomicBool,
 ) -> Result<Transfer> {
     stream
-        .set_read_timeout(Some(PATIENCE))
+        .set_read_timeout(Some(patience(PATIENCE)))
         .context("set a read timeout")?;
     let started = Instant::now();
     let (mut last, mut longest_stall) = (started, Duration::ZERO);
