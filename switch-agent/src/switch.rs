@@ -113,7 +113,7 @@ impl Switch {
     ///
     /// If that fails, everything is as it was before.
     pub fn start(config: &Config, instance: &InstanceName) -> Result<Self, SwitchError> {
-        check_host()?;
+        let kernel = check_host()?;
         let trust = trust(config)?;
         let (pins, state) = (Pins::of(instance), StateFile::of(instance));
         let earlier = state
@@ -127,7 +127,7 @@ impl Switch {
         if !problems.is_empty() {
             return Err(InstanceError::Ports(problems).into());
         }
-        let mut programs = Programs::load(&SWITCH, &pins, config.max_flows)?;
+        let mut programs = Programs::load(&SWITCH, kernel, &pins, config.max_flows)?;
         let adopted = programs.adopted;
         let started = Self::start_on(
             config,

@@ -16,14 +16,15 @@ use switch_ebpf::abi::{
     DEFAULT_MAX_FLOWS, LAYOUT_VERSION, MODE_GENERIC, MODE_NATIVE, Meta, gateway, names,
 };
 
-use super::{DatapathError, Pins, flow_counters::FlowCounters, tables};
+use super::{DatapathError, Kernel, Pins, flow_counters::FlowCounters, tables};
 use crate::{config, net::link::Link, types::PortName};
 
 /// An object file of programs, and what its maps are like.
 pub struct Object {
     bytes: &'static [u8],
-    /// Name of the program of every port.
+    /// Name of the program of every port, and of the one for a kernel without frames in several buffers.
     program: &'static str,
+    linear_program: &'static str,
     /// The version of its maps.
     pub(super) layout: u32,
     /// The maps that hold something of each flow.
@@ -36,6 +37,7 @@ pub struct Object {
 pub static SWITCH: Object = Object {
     bytes: include_bytes_aligned!(concat!(env!("OUT_DIR"), "/switch")),
     program: "switch",
+    linear_program: "switch_linear",
     layout: LAYOUT_VERSION,
     by_flow: &[names::BINDINGS, names::QUEUED],
     counts_flows: true,
@@ -45,6 +47,7 @@ pub static SWITCH: Object = Object {
 pub static GATEWAY: Object = Object {
     bytes: include_bytes_aligned!(concat!(env!("OUT_DIR"), "/gateway")),
     program: "gateway",
+    linear_program: "gateway_linear",
     layout: gateway::LAYOUT_VERSION,
     by_flow: &[],
     counts_flows: false,
@@ -59,6 +62,7 @@ const EGRESS_PROGRAMS: [(&str, &str); 2] = [
 /// The loaded programs. The kernel keeps what is attached when this is dropped.
 pub struct Programs {
     object: &'static Object,
+    kernel: Kernel,
     ebpf: Ebpf,
     /// Whether the maps were there before.
     pub adopted: bool,
@@ -80,9 +84,13 @@ impl Programs {
     /// What is pinned has another layout or another size; the kernel refuses a program.
     pub fn load(
         object: &'static Object,
+        kernel: Kernel,
         pins: &Pins,
         max_flows: Option<u32>,
     ) -> Result<Self, DatapathError> {
+        if let Some(warning) = kernel.warning() {
+            tracing::warn!("{warning}");
+        }
         if object.bytes.is_empty() {
             return Err(DatapathError::NotBuilt);
         }
@@ -98,7 +106,7 @@ impl Programs {
         }
         let adopted = found.is_some();
         let max_flows = found.or(max_flows).unwrap_or(DEFAULT_MAX_FLOWS);
-        let loaded = Self::load_onto(object, pins, max_flows, adopted);
+        let loaded = Self::load_onto(object, kernel, pins, max_flows, adopted);
         if loaded.is_err() && !adopted {
             pins.remove()?;
         }
@@ -107,6 +115,7 @@ impl Programs {
 
     fn load_onto(
         object: &'static Object,
+        kernel: Kernel,
         pins: &Pins,
         max_flows: u32,
         adopted: bool,
@@ -122,9 +131,12 @@ impl Programs {
             loader.map_max_entries(names::FLOW_TRAFFIC, FlowCounters::entries(max_flows)?);
             loader.override_global(names::MAX_FLOWS, &max_flows, true);
         }
+        let frags = u32::from(kernel.frags);
+        loader.override_global(names::FRAGS, &frags, true);
         let ebpf = loader.load(object.bytes)?;
         let mut programs = Self {
             object,
+            kernel,
             ebpf,
             adopted,
         };
@@ -153,10 +165,12 @@ impl Programs {
     }
 
     fn xdp(&mut self) -> Result<&mut Xdp, DatapathError> {
-        let program = self
-            .ebpf
-            .program_mut(self.object.program)
-            .ok_or(DatapathError::NotBuilt)?;
+        let name = if self.kernel.frags {
+            self.object.program
+        } else {
+            self.object.linear_program
+        };
+        let program = self.ebpf.program_mut(name).ok_or(DatapathError::NotBuilt)?;
         program.try_into().map_err(self.object.error())
     }
 

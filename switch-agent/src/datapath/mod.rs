@@ -5,6 +5,7 @@ mod attachments;
 mod batch;
 mod bpf;
 mod flow_counters;
+pub mod kernel;
 mod leave;
 mod load;
 mod mapped;
@@ -21,6 +22,7 @@ use aya::{
     pin::PinError,
     programs::{ProgramError, links::LinkError},
 };
+pub use kernel::{Kernel, KernelError};
 pub use load::{Attached, GATEWAY, Object, Programs, SWITCH};
 pub use pins::Pins;
 pub use tables::{Rings, Tables};
