@@ -226,8 +226,30 @@ impl Programs {
 impl Object {
     fn error(&self) -> impl Fn(ProgramError) -> DatapathError + Copy + use<> {
         let program = self.program;
-        move |source| DatapathError::Program { program, source }
+        move |source| match source {
+            ProgramError::LoadError {
+                io_error,
+                verifier_log,
+            } => {
+                let log = verifier_log.to_string();
+                tracing::debug!("the verifier says of `{program}`:\n{log}");
+                DatapathError::Verifier {
+                    program,
+                    reason: last_word(&log).map_or(io_error.to_string(), str::to_owned),
+                }
+            }
+            source => DatapathError::Program { program, source },
+        }
     }
+}
+
+/// Why the verifier stopped: what stands in front of its statistics.
+fn last_word(log: &str) -> Option<&str> {
+    let statistics = ["verification time ", "stack depth ", "processed "];
+    let lines = log.lines().map(str::trim);
+    lines
+        .rev()
+        .find(|line| !line.is_empty() && !statistics.iter().any(|begin| line.starts_with(begin)))
 }
 
 /// Attaches a program to a tracepoint, and has it take the place of a former run's. For a moment both
@@ -381,4 +403,43 @@ fn reason(error: &dyn std::error::Error) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GATEWAY, Kernel, Pins, Programs, SWITCH, last_word};
+    use crate::types::InstanceName;
+
+    /// Of the running kernel what it can do, and of every kernel what one before 5.18 can.
+    #[test]
+    fn the_verifier_takes_every_program() {
+        let here = crate::datapath::kernel::probe().expect("a kernel");
+        for (object, kernel) in [&SWITCH, &GATEWAY]
+            .into_iter()
+            .flat_map(|object| [(object, here), (object, Kernel { frags: false })])
+        {
+            let name = format!("test-load-{}", std::process::id());
+            let pins = Pins::of(&name.parse::<InstanceName>().expect("a name"));
+            let loaded = Programs::load(object, kernel, &pins, None);
+            pins.remove().expect("no pins");
+            assert!(
+                loaded.is_ok(),
+                "{} {kernel:?}: {:?}",
+                object.program,
+                loaded.err()
+            );
+        }
+    }
+
+    #[test]
+    fn the_verifiers_reason_is_in_front_of_its_statistics() {
+        let log = "1484: (85) call bpf_xdp_load_bytes#189\nR4 invalid zero-sized read: u64=[0,4294967295]\n\
+                   verification time 347743 usec\nstack depth 96+48\nprocessed 5006 insns (limit 1000000)\n";
+        assert_eq!(
+            last_word(log),
+            Some("R4 invalid zero-sized read: u64=[0,4294967295]")
+        );
+        assert_eq!(last_word("processed 0 insns\n"), None);
+        assert_eq!(last_word(""), None);
+    }
 }

@@ -119,8 +119,19 @@ pub enum DatapathError {
     Program {
         /// The program.
         program: &'static str,
-        /// Why, with the verifier's words.
+        /// Why.
         source: ProgramError,
+    },
+    /// The verifier does not take a program.
+    #[error(
+        "this kernel's verifier refuses the XDP program `{program}`: {reason}; boot another kernel, the \
+         switch is tried on Linux 6.1 and newer (`--log-level debug` shows all that the verifier says)"
+    )]
+    Verifier {
+        /// The program.
+        program: &'static str,
+        /// The verifier's last word.
+        reason: String,
     },
     /// A port cannot take the program.
     #[error("cannot attach to port {port} in {mode} mode: {reason}{hint}")]
