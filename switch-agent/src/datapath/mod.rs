@@ -1,6 +1,7 @@
 //! The datapath as the agent sees it: programs loaded, maps pinned and typed, ports attached.
 
 mod allowed;
+mod attach;
 mod attachments;
 mod batch;
 mod bpf;
@@ -16,6 +17,7 @@ mod topology;
 
 use std::{io, path::PathBuf};
 
+pub use attach::Attached;
 use aya::{
     EbpfError,
     maps::{MapError, xdp::XdpMapError},
@@ -23,7 +25,7 @@ use aya::{
     programs::{ProgramError, links::LinkError},
 };
 pub use kernel::{Kernel, KernelError};
-pub use load::{Attached, GATEWAY, Object, Programs, SWITCH};
+pub use load::{GATEWAY, Object, Programs, SWITCH};
 pub use pins::Pins;
 pub use tables::{Rings, Tables};
 pub(crate) use tables::{check_layout, open};
