@@ -46,7 +46,8 @@ pub const RUN: [&str; 7] = [
 
 /// The trunk of the figure.
 const TRUNK: &str = "t0";
-const BRIDGE: &str = "br0";
+/// The bridge that is a data centre's LAN.
+pub const BRIDGE: &str = "br0";
 const UPLINK: &str = "up";
 
 /// The laboratory. Dropping it removes everything.
@@ -336,7 +337,11 @@ impl Lab {
         Ok(())
     }
 
-    fn site(&self, dc: usize) -> Result<&Dc> {
+    /// A data centre by its index.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn site(&self, dc: usize) -> Result<&Dc> {
         self.dc
             .get(dc)
             .with_context(|| format!("the lab has no data centre of index {dc}"))

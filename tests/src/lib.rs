@@ -19,6 +19,7 @@
 //! | [`interrupt`] | Ctrl-C |
 //! | [`paint`] | pictures of what was measured |
 //! | [`process`] | programs that end with us |
+//! | [`vm`] | VMs that are real ones: QEMU guests that are live-migrated |
 //! | [`poll`] | waiting for something to become true |
 //!
 //! The lab needs root. It is synchronous: whatever enters a namespace does so in a thread of its
@@ -39,6 +40,7 @@ pub mod process;
 pub mod prog_run;
 pub mod raw;
 pub mod traffic;
+pub mod vm;
 
 pub use agent::Agent;
 pub use conventional::Conventional;
