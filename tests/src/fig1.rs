@@ -337,6 +337,17 @@ impl Lab {
         Ok(())
     }
 
+    /// Has a data centre's stand-in gateway lose the hypervisors' announcements.
+    ///
+    /// # Errors
+    /// When there is no such data centre.
+    pub fn lose_rarp(&self, dc: usize) -> Result<()> {
+        let dc = self.site(dc)?;
+        let lost: Rule<'_> = (When::Ethertype(ETHERTYPE_RARP), &[Step::Drop]);
+        let tagged = [Step::Push(dc.tag), Step::Pass];
+        tc::attach(&dc.ns, UPLINK, Side::Egress, &[lost], &tagged)
+    }
+
     /// A data centre by its index.
     ///
     /// # Errors

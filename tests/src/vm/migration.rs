@@ -152,6 +152,9 @@ impl Migration {
         if self.late {
             lab.site(self.to)?.ns.set_bridge(TAP, Some(BRIDGE))?;
         }
+        // Only then has it all that the source has sent.
+        wait_status(self.destination.qmp(), 0, "completed")
+            .map_err(|error| said(error, &self.destination))?;
         // The last one: of those before, the migration was given up.
         let source = guest.machine.qmp();
         wait_status(source, 0, "completed").map_err(|error| said(error, &guest.machine))?;

@@ -14,11 +14,12 @@ use lab::{
     fig1::RUN,
     poll_until,
     traffic::{Inbound, UdpReceiver},
-    vm::{Account, Crossing, Ears, Guest, Migrated, Parts, Plan, moves},
+    vm::{Account, Card, Crossing, Ears, Guest, Migrated, Parts, Plan, moves},
 };
 use tempfile::TempDir;
 
 mod busy;
+mod conditions;
 mod failed;
 mod idle;
 mod postcopy;
@@ -104,6 +105,15 @@ impl Stage {
         .with_context(|| format!("the switch said {}", self.switch().stderr()))
     }
 
+    /// Waits until the switch has an address at a site.
+    fn wait_site(&self, address: &str, site: &str) -> Result<()> {
+        poll_until(SOON, &format!("{address} to be at {site}"), || {
+            let flow = self.switch().flow(address).ok()??;
+            (flow["site"] == site).then_some(())
+        })
+        .with_context(|| format!("the switch said {}", self.switch().stderr()))
+    }
+
     /// What there is to say about the migrations of a guest, in their order: each moved its addresses
     /// once, and to where it went.
     fn crossings(
@@ -158,11 +168,16 @@ struct Busy {
 impl Busy {
     /// Boots it in DC 1.
     fn boot(lab: &Lab) -> Result<Self> {
+        Self::boot_with(lab, Card::Virtio)
+    }
+
+    /// The same with another card.
+    fn boot_with(lab: &Lab, card: Card) -> Result<Self> {
         let (tcp, udp) = (lab.client.v4(5003), lab.client.v4(5004));
         let (to_tcp, to_udp) = (tcp.addr.to_string(), udp.addr.to_string());
         let task = ["--tcp", &to_tcp, "--udp", &to_udp, "--interval", "1000"];
         let (tcp, udp) = (Inbound::listen(&tcp)?, UdpReceiver::start(&udp)?);
-        let plan = Plan::vm13(&task);
+        let plan = Plan::vm13(&task).with(card);
         let ears = Ears::open(lab, plan.mac)?;
         let guest = boot(lab, &plan)?;
         let busy = Self {
