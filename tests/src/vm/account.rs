@@ -7,7 +7,7 @@ use etherparse::{LaxSlicedPacket, TransportSlice};
 
 use super::Migrated;
 use crate::{
-    Capture, Lab, Mac, Received,
+    Capture, Dc, Lab, Mac, Received,
     frame::{ADVERTISEMENT, ETHERTYPE_ARP, ETHERTYPE_RARP},
 };
 
@@ -19,6 +19,8 @@ const LEARNING_PACKET: &[u8] = b"VMLP";
 pub struct Ears {
     /// The WAN's ends of the data centres' uplinks, in their order.
     sites: Vec<Capture>,
+    /// What the switch has sent, where it comes out on the data centres' LANs.
+    lans: Vec<Capture>,
     client: Capture,
     client_mac: Mac,
     guest_mac: Mac,
@@ -31,6 +33,8 @@ pub struct Account {
     pub heard: Vec<Heard>,
     /// What reached the client of that, by time.
     pub delivered: Vec<Received>,
+    /// When frames for the guest reached its data centre's LAN, and of which.
+    pub reached: Vec<(usize, Instant)>,
     client_mac: Mac,
     guest_mac: Mac,
 }
@@ -71,9 +75,11 @@ impl Ears {
     /// # Errors
     /// When a capture cannot be opened.
     pub fn open(lab: &Lab, guest: Mac) -> Result<Self> {
-        let site = |dc: &crate::Dc| Capture::start(&lab.wan, &dc.wan_port);
+        let site = |dc: &Dc| Capture::start(&lab.wan, &dc.wan_port);
+        let lan = |dc: &Dc| Capture::start(&dc.ns, dc.from_the_switch());
         Ok(Self {
             sites: lab.dc.iter().map(site).collect::<Result<_>>()?,
+            lans: lab.dc.iter().map(lan).collect::<Result<_>>()?,
             client: Capture::start(&lab.client.ns, &lab.client.interface)?,
             client_mac: lab.client.mac,
             guest_mac: guest,
@@ -105,8 +111,15 @@ impl Ears {
             }
         }
         heard.sort_by_key(|heard| heard.at);
+        let mut reached = Vec::new();
+        for (dc, capture) in self.lans.into_iter().enumerate() {
+            let frames = capture.finish()?.into_iter();
+            let for_guest = frames.filter(|got| got.frame.starts_with(&self.guest_mac));
+            reached.extend(for_guest.map(|got| (dc, got.at)));
+        }
         Ok(Account {
             heard,
+            reached,
             delivered: self.client.finish()?,
             client_mac: self.client_mac,
             guest_mac: self.guest_mac,
@@ -144,6 +157,14 @@ impl Account {
     pub fn at_client(&self) -> impl Iterator<Item = &Received> {
         let to = |got: &&Received| got.frame.starts_with(&self.client_mac);
         self.delivered.iter().filter(to)
+    }
+
+    /// When the first frame for the guest reached a data centre's LAN after the guest was stopped elsewhere.
+    #[must_use]
+    pub fn first_for_guest(&self, dc: usize, migrated: &Migrated) -> Option<Instant> {
+        let there = self.reached.iter().filter(|(at, _)| *at == dc);
+        let after = there.map(|(_, at)| *at).filter(|at| *at > migrated.stopped);
+        after.min()
     }
 
     /// What came from a data centre to tell of the guest, after it was stopped elsewhere: its own frames,

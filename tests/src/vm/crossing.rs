@@ -10,6 +10,9 @@ use anyhow::{Context, Result, ensure};
 use super::{Account, Kind, Migrated};
 use crate::{Agent, raw::instant};
 
+/// A guest that has said nothing for so long before it was stopped was not sending all the time.
+const SENDING: Duration = Duration::from_millis(200);
+
 /// A move of an address, by the switch's own account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
@@ -56,6 +59,8 @@ pub struct Crossing {
     pub trigger: (Kind, Duration),
     /// When the switch had the new rules.
     pub switched: Duration,
+    /// When the first frame for it reached its new place: from then on it is reachable, however slow it is.
+    pub reached: Option<Duration>,
     /// When the first frame of the guest itself reached the switch.
     pub spoke: Option<Duration>,
     /// The time without a frame of the guest, if it was sending.
@@ -104,6 +109,7 @@ impl Crossing {
             downtime: migrated.downtime(),
             trigger: (first.kind, since(first.at)),
             switched: since(switched),
+            reached: account.first_for_guest(dc, migrated).map(since),
             spoke: account
                 .news(dc, migrated)
                 .find(own)
@@ -131,7 +137,9 @@ impl Gaps {
 
 fn gap(arrivals: impl Iterator<Item = Instant>, migrated: &Migrated) -> Option<Duration> {
     let (before, behind): (Vec<_>, Vec<_>) = arrivals.partition(|at| *at <= migrated.resumed);
-    Some(behind.into_iter().min()? - before.into_iter().max()?)
+    let last = before.into_iter().max()?;
+    let was_sending = migrated.stopped.saturating_duration_since(last) < SENDING;
+    Some(behind.into_iter().min()? - last).filter(|_| was_sending)
 }
 
 impl fmt::Display for Crossing {
@@ -140,6 +148,7 @@ impl fmt::Display for Crossing {
             downtime,
             trigger: (kind, came),
             switched,
+            reached,
             spoke,
             gaps,
         } = self;
@@ -147,6 +156,9 @@ impl fmt::Display for Crossing {
             f,
             "downtime {downtime:.2?}; after it {kind} at {came:.2?}, switched at {switched:.2?}"
         )?;
+        if let Some(reached) = reached {
+            write!(f, ", a frame for the guest there at {reached:.2?}")?;
+        }
         if let Some(spoke) = spoke {
             write!(f, ", the guest's first frame at {spoke:.2?}")?;
         }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use lab::vm::Way;
 
 use super::{Busy, Stage, median, stay};
 
-/// What the network may add to the gap that the hypervisors and the guest make.
+/// What the network may add to the gap that the hypervisors make, either way. The guest's own time to come
+/// to itself, of some 20 ms where it is emulated, is told apart by what reaches the switch.
 const LIMIT: Duration = Duration::from_millis(5);
 
 #[test]
@@ -27,18 +28,20 @@ fn goes_there_and_back_three_times_and_nothing_is_lost() -> Result<()> {
     println!("{} frames delivered", account.all_delivered()?);
     stage.no_faults()?;
     let crossings = stage.crossings(&plan, &account, &migrations)?;
-    let mut added = Vec::new();
     let mut beyond = Vec::new();
+    let mut added = Vec::new();
+    let mut reachable = Vec::new();
     for crossing in &crossings {
         let gaps = crossing.gaps.context("it sent before and after")?;
         beyond.push(gaps.client.saturating_sub(crossing.downtime));
         added.push(gaps.client.saturating_sub(gaps.switch));
+        reachable.push(crossing.reached.context("the client wrote to it")?);
     }
+    let [beyond, added, reachable] = [beyond, added, reachable].map(median);
     println!(
-        "median: gap at the client beyond the downtime {:.2?}, of which the network's part {:.3?}",
-        median(beyond),
-        median(added.clone())
+        "medians: the gap at the client is {beyond:.2?} longer than the downtime; of that {added:.3?} is the \
+         network's, the rest the guest's own; {reachable:.2?} after its resumption the client reaches it"
     );
-    assert!(median(added.clone()) <= LIMIT, "{added:?}");
+    ensure!(added <= LIMIT && reachable <= LIMIT);
     Ok(())
 }

@@ -13,7 +13,7 @@ use lab::{
     agent::Running,
     fig1::RUN,
     poll_until,
-    traffic::{Inbound, UdpReceiver},
+    traffic::{Inbound, UdpReceiver, UdpSender},
     vm::{Account, Card, Crossing, Ears, Guest, Migrated, Parts, Plan, moves},
 };
 use tempfile::TempDir;
@@ -30,6 +30,8 @@ const GUEST: &str = env!("CARGO_BIN_EXE_guest");
 const SOON: Duration = Duration::from_secs(30);
 /// A guest moves more often here than the switch takes for sound.
 const OFTEN: [&str; 2] = ["--quarantine-moves", "100"];
+/// How often client and guest write to each other.
+const INTERVAL: Duration = Duration::from_millis(1);
 /// How long a guest stays where it is: an announcement does not bring it back to where it just was for a
 /// second, and it announces itself for nearly as long.
 const STAY: Duration = Duration::from_millis(1200);
@@ -157,10 +159,11 @@ fn boot(lab: &Lab, plan: &Plan) -> Result<Guest> {
 }
 
 /// A guest that sends all the time: a TCP stream and a numbered UDP stream, with the client that
-/// receives both.
+/// receives both, and writes to it as often.
 struct Busy {
     ears: Ears,
     guest: Guest,
+    writer: UdpSender,
     tcp: Inbound,
     udp: UdpReceiver,
 }
@@ -175,14 +178,18 @@ impl Busy {
     fn boot_with(lab: &Lab, card: Card) -> Result<Self> {
         let (tcp, udp) = (lab.client.v4(5003), lab.client.v4(5004));
         let (to_tcp, to_udp) = (tcp.addr.to_string(), udp.addr.to_string());
-        let task = ["--tcp", &to_tcp, "--udp", &to_udp, "--interval", "1000"];
+        let streams = ["--tcp", &to_tcp, "--udp", &to_udp, "--interval", "1000"];
+        let task = [&streams[..], &["--discard", "9"]].concat();
         let (tcp, udp) = (Inbound::listen(&tcp)?, UdpReceiver::start(&udp)?);
         let plan = Plan::vm13(&task).with(card);
         let ears = Ears::open(lab, plan.mac)?;
         let guest = boot(lab, &plan)?;
+        let to = (plan.ipv4, 9).into();
+        let writer = UdpSender::start(&lab.client.v4(0), to, INTERVAL, 64)?;
         let busy = Self {
             ears,
             guest,
+            writer,
             tcp,
             udp,
         };
@@ -201,6 +208,7 @@ impl Busy {
     /// Ends the streams: the guest stands still, and what it has sent arrives. Gives the numbered packets
     /// that reached the client; every byte of the TCP stream was right.
     fn finish(self) -> Result<Account> {
+        self.writer.stop()?;
         self.guest.pause()?;
         let account = self.ears.close()?;
         let stream = self.tcp.stop()?;

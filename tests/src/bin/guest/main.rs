@@ -40,6 +40,9 @@ struct Args {
     /// Answer each UDP packet to this port with the same one, to port N + 1 of its sender's address
     #[arg(long, value_name = "PORT")]
     echo: Option<u16>,
+    /// Take UDP packets to this port, and leave them unread
+    #[arg(long, value_name = "PORT")]
+    discard: Option<u16>,
     /// Send a TCP stream to this address
     #[arg(long, value_name = "ADDRESS:PORT")]
     tcp: Option<SocketAddr>,

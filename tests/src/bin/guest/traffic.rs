@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    mem,
     net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     thread,
     time::{Duration, Instant},
@@ -25,6 +26,10 @@ pub fn start(args: &Args) -> Result<()> {
     if let Some(port) = args.echo {
         let socket = bind((args.ipv4, port).into())?;
         spawn("echo", move || echo(&socket))?;
+    }
+    if let Some(port) = args.discard {
+        // As long as the guest.
+        mem::forget(bind((args.ipv4, port).into())?);
     }
     if let Some(to) = args.tcp {
         let stream = connect(to)?;
