@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use vm::qemu::Machine;
+use vm::{Machine, Qemu};
 
 use super::parts::Parts;
 use crate::{Lab, Mac, fig1::BRIDGE, process};
@@ -46,6 +46,8 @@ const OFFLOADS: [&str; 15] = [
 pub enum Card {
     /// virtio-net, whose driver announces the guest by itself after a migration (GARP and NA).
     Virtio,
+    /// The same as QEMU has it by default: checksums and segmentation are left to the host.
+    VirtioOffloading,
     /// The same without: QEMU's RARP is all there is.
     VirtioSilent,
     /// An Intel card, whose driver knows nothing of migrations.
@@ -104,24 +106,40 @@ impl Plan {
         more: &[&str],
         join: bool,
     ) -> Result<Machine> {
+        let mut command = self.machine(parts.qemu(), lab, dc, join)?;
+        parts.boot(&mut command);
+        command.args(["-append", &self.kernel_line()]).args(more);
+        Machine::start(command)
+    }
+
+    /// Starts its machine in a data centre's LAN, but without a guest: all that it can do is to announce
+    /// itself.
+    ///
+    /// # Errors
+    /// When QEMU does not start.
+    pub fn start_hollow(&self, qemu: &Qemu, lab: &Lab, dc: usize) -> Result<Machine> {
+        // Not paused: such a one's card sends nothing. Its firmware finds nothing to boot, and stops.
+        Machine::start(self.machine(qemu, lab, dc, true)?)
+    }
+
+    /// QEMU with its card and memory, in a data centre.
+    fn machine(&self, qemu: &Qemu, lab: &Lab, dc: usize, join: bool) -> Result<Command> {
         let lan = &lab.site(dc)?.ns;
         let tap = lan.open_tap(TAP, self.card != Card::E1000)?;
         if join {
             lan.set_bridge(TAP, Some(BRIDGE))?;
         }
-        let mut command = lan.command(parts.program());
+        let mut command = lan.command(qemu.program());
         process::tie(&mut command);
         let number = tap.as_raw_fd();
         hand_over(&mut command, tap);
-        parts.prepare(&mut command);
+        qemu.prepare(&mut command);
         command
             .args(["-nodefaults", "-no-user-config", "-no-reboot"])
             .args(["-machine", "pc", "-m", "128", "-smp", "1"])
-            .args(["-append", &self.kernel_line()])
             .args(["-netdev", &format!("tap,id=lan,fd={number}")])
-            .args(["-device", &self.device()])
-            .args(more);
-        Machine::start(command)
+            .args(["-device", &self.device()]);
+        Ok(command)
     }
 
     fn kernel_line(&self) -> String {
@@ -140,6 +158,7 @@ impl Plan {
         let mac = self.mac.map(|byte| format!("{byte:02x}")).join(":");
         match self.card {
             Card::E1000 => format!("e1000,netdev=lan,romfile=,mac={mac}"),
+            Card::VirtioOffloading => format!("virtio-net-pci,netdev=lan,romfile=,mac={mac}"),
             Card::Virtio | Card::VirtioSilent => {
                 let announce = if self.card == Card::Virtio {
                     "on"
@@ -156,7 +175,7 @@ impl Plan {
 }
 
 /// A guest's tap, the same in every data centre.
-pub const TAP: &str = "tap-vm13";
+pub const TAP: &str = "tap-guest";
 
 impl Guest {
     /// Boots a guest in a data centre's LAN, and waits until it does what it shall. The network it needs for
@@ -165,14 +184,32 @@ impl Guest {
     /// # Errors
     /// When it does not get so far; with what it said.
     pub fn boot(lab: &Lab, dc: usize, plan: Plan, parts: Parts) -> Result<Self> {
-        let mut machine = plan.start(&parts, lab, dc, &[], true)?;
-        machine.wait_said(READY, BOOT)?;
+        let mut guest = Self::start(lab, dc, plan, parts)?;
+        lab.site(dc)?.ns.set_bridge(TAP, Some(BRIDGE))?;
+        guest.wait_ready()?;
+        Ok(guest)
+    }
+
+    /// Begins to boot a guest in a data centre, with its tap [`TAP`] on no LAN yet.
+    ///
+    /// # Errors
+    /// When QEMU does not start.
+    pub fn start(lab: &Lab, dc: usize, plan: Plan, parts: Parts) -> Result<Self> {
+        let machine = plan.start(&parts, lab, dc, &[], false)?;
         Ok(Self {
             plan,
             parts,
             machine,
             dc,
         })
+    }
+
+    /// Waits until it does what it shall.
+    ///
+    /// # Errors
+    /// As [`Guest::boot`].
+    pub fn wait_ready(&mut self) -> Result<()> {
+        self.machine.wait_said(READY, BOOT)
     }
 
     /// The data centre it is in, as an index of [`Lab::dc`].

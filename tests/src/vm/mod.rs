@@ -16,6 +16,6 @@ pub mod parts;
 
 pub use account::{Account, Ears, Kind};
 pub use crossing::{Crossing, Moved, moves};
-pub use guest::{Card, Guest, Plan};
+pub use guest::{Card, Guest, Plan, TAP};
 pub use migration::{Migrated, Migration, Way};
 pub use parts::Parts;

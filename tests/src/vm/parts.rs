@@ -25,7 +25,9 @@ impl Parts {
     pub fn new(card: Card, program: &Path) -> Result<Self> {
         let cache = Cache::of_workspace()?;
         let (flavour, driver) = match card {
-            Card::Virtio | Card::VirtioSilent => (Flavour::Cloud, "virtio_net"),
+            Card::Virtio | Card::VirtioOffloading | Card::VirtioSilent => {
+                (Flavour::Cloud, "virtio_net")
+            }
             Card::E1000 => (Flavour::Generic, "e1000"),
         };
         let kernel = Kernel::of(&cache, Suite::Bookworm, flavour)?;
@@ -43,14 +45,12 @@ impl Parts {
         })
     }
 
-    /// The program to run.
-    pub(super) fn program(&self) -> &Path {
-        self.qemu.program()
+    pub(super) fn qemu(&self) -> &Qemu {
+        &self.qemu
     }
 
-    /// Gives a command of it what it needs to boot the guest.
-    pub(super) fn prepare(&self, command: &mut Command) {
-        self.qemu.prepare(command);
+    /// Has a QEMU boot the guest.
+    pub(super) fn boot(&self, command: &mut Command) {
         command.arg("-kernel").arg(self.kernel.image());
         command.arg("-initrd").arg(self.initramfs.path());
     }

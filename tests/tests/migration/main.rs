@@ -23,6 +23,7 @@ mod conditions;
 mod failed;
 mod idle;
 mod postcopy;
+mod tap;
 
 /// The guest's program.
 const GUEST: &str = env!("CARGO_BIN_EXE_guest");
@@ -30,6 +31,9 @@ const GUEST: &str = env!("CARGO_BIN_EXE_guest");
 const SOON: Duration = Duration::from_secs(30);
 /// A guest moves more often here than the switch takes for sound.
 const OFTEN: [&str; 2] = ["--quarantine-moves", "100"];
+/// Where the client receives a busy guest's streams.
+const TCP: u16 = 5003;
+const UDP: u16 = 5004;
 /// How often client and guest write to each other.
 const INTERVAL: Duration = Duration::from_millis(1);
 /// How long a guest stays where it is: an announcement does not bring it back to where it just was for a
@@ -176,20 +180,38 @@ impl Busy {
 
     /// The same with another card.
     fn boot_with(lab: &Lab, card: Card) -> Result<Self> {
-        let (tcp, udp) = (lab.client.v4(5003), lab.client.v4(5004));
-        let (to_tcp, to_udp) = (tcp.addr.to_string(), udp.addr.to_string());
-        let streams = ["--tcp", &to_tcp, "--udp", &to_udp, "--interval", "1000"];
-        let task = [&streams[..], &["--discard", "9"]].concat();
-        let (tcp, udp) = (Inbound::listen(&tcp)?, UdpReceiver::start(&udp)?);
-        let plan = Plan::vm13(&task).with(card);
+        let plan = Self::plan(lab, card);
+        Self::start(lab, &plan, || boot(lab, &plan))
+    }
+
+    /// What such a guest is.
+    fn plan(lab: &Lab, card: Card) -> Plan {
+        let (tcp, udp) = (lab.client.v4(TCP).addr, lab.client.v4(UDP).addr);
+        let (tcp, udp) = (tcp.to_string(), udp.to_string());
+        let task = [
+            "--tcp",
+            &tcp,
+            "--udp",
+            &udp,
+            "--interval",
+            "1000",
+            "--discard",
+            "9",
+        ];
+        Plan::vm13(&task).with(card)
+    }
+
+    /// Opens all ears, has the guest boot, and waits until both streams arrive.
+    fn start(lab: &Lab, plan: &Plan, boot: impl FnOnce() -> Result<Guest>) -> Result<Self> {
         let ears = Ears::open(lab, plan.mac)?;
-        let guest = boot(lab, &plan)?;
+        let tcp = Inbound::listen(&lab.client.v4(TCP))?;
+        let udp = UdpReceiver::start(&lab.client.v4(UDP))?;
+        let guest = boot()?;
         let to = (plan.ipv4, 9).into();
-        let writer = UdpSender::start(&lab.client.v4(0), to, INTERVAL, 64)?;
         let busy = Self {
             ears,
             guest,
-            writer,
+            writer: UdpSender::start(&lab.client.v4(0), to, INTERVAL, 64)?,
             tcp,
             udp,
         };
