@@ -15,6 +15,7 @@
 //! | [`prog_run`] | running the XDP program of a port on one frame |
 //! | [`traffic`] | TCP downloads, numbered UDP streams, echo |
 //! | [`agent`] | a running `switch-agent` that leaves nothing behind |
+//! | [`gateways`] | a real gateway in each data centre |
 //! | [`conventional`] | Fig. 7: the system that a control device moves VMs in |
 //! | [`interrupt`] | Ctrl-C |
 //! | [`paint`] | pictures of what was measured |
@@ -29,6 +30,7 @@ pub mod agent;
 pub mod conventional;
 pub mod fig1;
 pub mod frame;
+pub mod gateways;
 pub mod host;
 pub mod interrupt;
 pub mod kernel;
@@ -46,6 +48,7 @@ pub use agent::Agent;
 pub use conventional::Conventional;
 pub use fig1::{Dc, Lab, Vm};
 pub use frame::{Mac, Tag};
+pub use gateways::Gateways;
 pub use host::{Endpoint, Host};
 pub use namespace::Namespace;
 pub use net::{

@@ -117,16 +117,15 @@ impl Crossing {
             gaps: Gaps::new(account, migrated),
         })
     }
-
-    /// How much longer than the guest stood still, and was slow to speak, the client heard nothing of it.
-    #[must_use]
-    pub fn added(&self) -> Option<Duration> {
-        self.gaps
-            .map(|gaps| gaps.client.saturating_sub(gaps.switch))
-    }
 }
 
 impl Gaps {
+    /// How much longer the client heard nothing of the guest than the switch: the network's part.
+    #[must_use]
+    pub fn added(&self) -> Duration {
+        self.client.saturating_sub(self.switch)
+    }
+
     fn new(account: &Account, migrated: &Migrated) -> Option<Self> {
         Some(Self {
             switch: gap(account.for_client().map(|heard| heard.at), migrated)?,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use vm::{
     qemu::Machine,
@@ -11,7 +11,7 @@ use vm::{
 };
 
 use super::{Guest, guest::TAP};
-use crate::{Lab, fig1::BRIDGE, raw::instant};
+use crate::{Lab, fig1::BRIDGE, interrupt::idle, raw::instant};
 
 /// How long a migration may take, on a machine that is busy with others.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,6 +20,9 @@ const DOWNTIME_LIMIT_MS: u64 = 100;
 
 /// How fast memory is carried before the guest, in bytes a second, where most of it shall follow later.
 const POST_COPY_RATE: u64 = 4 << 20;
+
+/// How long a guest stays where it is.
+const STAY: Duration = Duration::from_millis(1200);
 
 /// How a guest is carried over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,15 @@ impl Migrated {
     #[must_use]
     pub fn downtime(&self) -> Duration {
         self.resumed.saturating_duration_since(self.stopped)
+    }
+
+    /// Waits until the guest may move on: an announcement does not bring it back to where it just was for
+    /// a second, and it announces itself for nearly as long.
+    ///
+    /// # Errors
+    /// Once someone has interrupted the program.
+    pub fn stay(&self) -> Result<()> {
+        idle(STAY.saturating_sub(self.resumed.elapsed()))
     }
 }
 
@@ -210,5 +222,5 @@ fn wait_status(qmp: &Qmp, from: usize, status: &str) -> Result<Event> {
 }
 
 fn is_status(event: &Event, status: &str) -> bool {
-    event.name == "MIGRATION" && event.data["status"] == Value::from(status)
+    event.name == "MIGRATION" && event.data["status"] == status
 }

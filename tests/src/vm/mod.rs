@@ -6,6 +6,7 @@
 //! | [`parts`] | the files that guests are made of |
 //! | [`migration`] | a migration, by QEMU's own account |
 //! | [`account`] | what became of the frames meanwhile, by captures |
+//! | [`session`] | a guest and the client that has to do with it |
 //! | [`crossing`] | a migration as the network saw it, put together from all that |
 
 pub mod account;
@@ -13,9 +14,11 @@ pub mod crossing;
 pub mod guest;
 pub mod migration;
 pub mod parts;
+pub mod session;
 
 pub use account::{Account, Ears, Kind};
 pub use crossing::{Crossing, Moved, moves};
 pub use guest::{Card, Guest, Plan, TAP};
 pub use migration::{Migrated, Migration, Way};
 pub use parts::Parts;
+pub use session::{Habit, Session};

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use lab::vm::Way;
+use lab::vm::{Card, Way};
 
-use super::{Busy, Stage, median, stay};
+use super::{Stage, median};
 
 /// What the network may add to the gap that the hypervisors make, either way. The guest's own time to come
 /// to itself, of some 20 ms where it is emulated, is told apart by what reaches the switch.
@@ -14,19 +14,17 @@ const LIMIT: Duration = Duration::from_millis(5);
 #[test]
 fn goes_there_and_back_three_times_and_nothing_is_lost() -> Result<()> {
     let stage = Stage::first()?;
-    let mut busy = Busy::boot(&stage.lab)?;
-    let plan = busy.guest.plan().clone();
+    let mut session = stage.boot_busy(Card::Virtio)?;
+    let plan = session.guest.plan().clone();
     let mut migrations = Vec::new();
     for to in [1, 0, 1, 0, 1, 0] {
-        let migrated = busy.guest.migrate(&stage.lab, to, Way::PreCopy)?;
+        let migrated = session.guest.migrate(&stage.lab, to, Way::PreCopy)?;
         migrations.push((to, migrated));
         stage.wait_moves(&plan, migrations.len())?;
-        busy.goes_on()?;
-        stay(&migrated)?;
+        session.goes_on()?;
+        migrated.stay()?;
     }
-    let account = busy.finish()?;
-    println!("{} frames delivered", account.all_delivered()?);
-    stage.no_faults()?;
+    let account = stage.finish(session)?;
     let crossings = stage.crossings(&plan, &account, &migrations)?;
     let mut beyond = Vec::new();
     let mut added = Vec::new();
@@ -34,7 +32,7 @@ fn goes_there_and_back_three_times_and_nothing_is_lost() -> Result<()> {
     for crossing in &crossings {
         let gaps = crossing.gaps.context("it sent before and after")?;
         beyond.push(gaps.client.saturating_sub(crossing.downtime));
-        added.push(gaps.client.saturating_sub(gaps.switch));
+        added.push(gaps.added());
         reachable.push(crossing.reached.context("the client wrote to it")?);
     }
     let [beyond, added, reachable] = [beyond, added, reachable].map(median);

@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use lab::{
     agent::{Running, binary},
-    vm::{Card, Guest, Parts, Plan, TAP},
+    vm::{Card, Guest, Habit, Parts, Plan, Session, TAP},
 };
 
-use super::{Busy, GUEST, Stage, answers};
+use super::{GUEST, Stage, answers};
 
 /// What a gateway is started with.
 const GATEWAY: [&str; 7] = [
@@ -48,7 +48,7 @@ fn checked(stage: &Stage) -> Result<String> {
 #[test]
 fn carries_tcp_of_a_guest_without_offloads() -> Result<()> {
     let stage = Stage::first()?;
-    let plan = Busy::plan(&stage.lab, Card::Virtio);
+    let plan = Session::plan(&stage.lab, Habit::Busy, Card::Virtio);
     let mut guest = start(&stage, &plan)?;
     // It may have them on, for all that can be seen of it.
     let said = checked(&stage)?;
@@ -59,16 +59,14 @@ fn carries_tcp_of_a_guest_without_offloads() -> Result<()> {
     let state = tempfile::tempdir()?;
     let state = ["--state-dir", state.path().to_str().context("UTF-8")?];
     let gateway = Running::start(&stage.lab.dc[0].ns, GATEWAY.into_iter().chain(state))?;
-    let busy = Busy::start(&stage.lab, &plan, || {
+    let session = Session::start(&stage.lab, Habit::Busy, || {
         guest.wait_ready()?;
         Ok(guest)
     })?;
     let stats = gateway.agent.cli_ok(&["stats", "--json"])?;
     let stats: serde_json::Value = serde_json::from_str(&stats)?;
     ensure!(stats["ports"][TAP]["mode"] == "native", "{stats}");
-    let account = busy.finish()?;
-    println!("{} frames delivered", account.all_delivered()?);
-    stage.no_faults()
+    stage.finish(session).map(drop)
 }
 
 #[test]
