@@ -253,7 +253,7 @@ mod tests {
             .wait_for(0, "the stop", PATIENCE, |event| event.name == "STOP")
             .expect("the event");
         let at = SystemTime::UNIX_EPOCH + Duration::new(5, 7_000);
-        assert_eq!((stop.at, stop.data), (at, Value::Null));
+        assert_eq!((stop.at, &stop.data), (at, &Value::Null));
         assert_eq!(qmp.seen(), 1);
         assert_eq!(qmp.last(0, |_| true), Some(stop));
         assert_eq!(qmp.last(1, |_| true), None);

@@ -33,8 +33,8 @@ pub struct Account {
     pub heard: Vec<Heard>,
     /// What reached the client of that, by time.
     pub delivered: Vec<Received>,
-    /// When frames for the guest reached its data centre's LAN, and of which.
-    pub reached: Vec<(usize, Instant)>,
+    /// What came out on the data centres' LANs for the guest, by time.
+    pub reached: Vec<Reached>,
     client_mac: Mac,
     guest_mac: Mac,
 }
@@ -49,6 +49,17 @@ pub struct Heard {
     /// The frame, without the data centre's tag.
     pub frame: Vec<u8>,
     /// When it came.
+    pub at: Instant,
+}
+
+/// A frame for the guest that came out on a data centre's LAN.
+#[derive(Clone, Copy, Debug)]
+pub struct Reached {
+    /// Of which, as an index of [`Lab::dc`].
+    pub dc: usize,
+    /// Its number, if it is one of a numbered stream over UDP that begins with the first.
+    pub number: Option<u64>,
+    /// When it came out.
     pub at: Instant,
 }
 
@@ -115,8 +126,13 @@ impl Ears {
         for (dc, capture) in self.lans.into_iter().enumerate() {
             let frames = capture.finish()?.into_iter();
             let for_guest = frames.filter(|got| got.frame.starts_with(&self.guest_mac));
-            reached.extend(for_guest.map(|got| (dc, got.at)));
+            reached.extend(for_guest.map(|got| Reached {
+                dc,
+                number: number(&got.frame),
+                at: got.at,
+            }));
         }
+        reached.sort_by_key(|reached| reached.at);
         Ok(Account {
             heard,
             reached,
@@ -162,9 +178,9 @@ impl Account {
     /// When the first frame for the guest reached a data centre's LAN after the guest was stopped elsewhere.
     #[must_use]
     pub fn first_for_guest(&self, dc: usize, migrated: &Migrated) -> Option<Instant> {
-        let there = self.reached.iter().filter(|(at, _)| *at == dc);
-        let after = there.map(|(_, at)| *at).filter(|at| *at > migrated.stopped);
-        after.min()
+        let there = self.reached.iter().filter(|reached| reached.dc == dc);
+        let mut after = there.map(|reached| reached.at);
+        after.find(|at| *at > migrated.stopped)
     }
 
     /// What came from a data centre to tell of the guest, after it was stopped elsewhere: its own frames,
@@ -216,6 +232,16 @@ impl fmt::Display for Kind {
             Self::Data => "data",
             Self::Other => "other",
         })
+    }
+}
+
+/// The number that a UDP packet's payload begins with.
+fn number(frame: &[u8]) -> Option<u64> {
+    // A stand-in gateway takes the tag off behind the capture.
+    let packet = LaxSlicedPacket::from_ethernet(frame).ok()?;
+    match packet.transport? {
+        TransportSlice::Udp(udp) => Some(u64::from_be_bytes(*udp.payload().first_chunk()?)),
+        _ => None,
     }
 }
 

@@ -46,9 +46,21 @@ struct Streams {
     udp: UdpReceiver,
 }
 
-/// What a busy guest's streams were like.
+/// What became of all that was sent.
 #[derive(Debug)]
 pub struct Finished {
+    /// What reached the switch from the guest, and the client.
+    pub account: Account,
+    /// The client's packets that came out on the guest's LAN: that of the data centre which the switch had it
+    /// in then.
+    pub written: UdpReport,
+    /// What a busy guest sent.
+    pub streams: Option<FinishedStreams>,
+}
+
+/// What a busy guest's streams were like.
+#[derive(Debug)]
+pub struct FinishedStreams {
     /// The TCP stream, of which every byte was right.
     pub stream: Transfer,
     /// The numbered packets, of which none came twice or out of order. What is missing has not reached the
@@ -114,17 +126,39 @@ impl Session {
     ///
     /// # Errors
     /// When a byte of a stream was wrong, or a packet came twice or out of order.
-    pub fn finish(self) -> Result<(Account, Option<Finished>)> {
-        self.writer.stop()?;
+    pub fn finish(self) -> Result<Finished> {
+        let sent = self.writer.stop()?;
         self.guest.pause()?;
         let account = self.ears.close()?;
         let Some(Streams { tcp, udp }) = self.streams else {
-            return Ok((account, None));
+            return Ok(Finished {
+                written: written(&account, sent),
+                account,
+                streams: None,
+            });
         };
         let stream = tcp.stop()?;
         let packets = udp.finish(0, Duration::ZERO)?;
         let wrong = (packets.reordered, packets.duplicated);
         ensure!(wrong == (0, 0), "the numbered stream: {packets}");
-        Ok((account, Some(Finished { stream, packets })))
+        Ok(Finished {
+            written: written(&account, sent),
+            account,
+            streams: Some(FinishedStreams { stream, packets }),
+        })
     }
+}
+
+/// What became of the client's packets, from the first that came out: of those before it the client itself may
+/// have thrown some away, as long as it did not know where the guest is.
+fn written(account: &Account, sent: u64) -> UdpReport {
+    let numbered = account.reached.iter();
+    let numbered = numbered.filter_map(|reached| Some((reached.number?, reached.at)));
+    let arrivals: Vec<_> = numbered.collect();
+    let first = arrivals.iter().map(|(number, _)| *number).min();
+    let first = first.unwrap_or_default();
+    let arrivals = arrivals
+        .into_iter()
+        .map(|(number, at)| (number - first, at));
+    UdpReport::new(sent - first, arrivals.collect())
 }

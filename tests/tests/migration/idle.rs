@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use lab::vm::{Card, Ears, Kind, Plan, Way};
+use serde_json::{Value, json};
 
 use super::{Stage, answers};
 
@@ -25,6 +26,11 @@ fn moves_before_it_is_up(card: Card) -> Result<Vec<Kind>> {
     ensure!(crossing.trigger.0 == Kind::Rarp, "{crossing}");
     let spoke = crossing.spoke.context("it answered")?;
     ensure!(crossing.switched < spoke, "{crossing}");
+    let explained = ["explain", &plan.ipv4.to_string(), "--json"];
+    let explained: Value = serde_json::from_str(&stage.switch().cli_ok(&explained)?)?;
+    let bound = &explained["binding"];
+    let sites = (&bound["previous_site"], &bound["site"]);
+    ensure!(sites == (&json!("dc1"), &json!("dc2")), "{explained}");
     let mut kinds: Vec<Kind> = account.news(1, &migrated).map(|heard| heard.kind).collect();
     kinds.sort();
     kinds.dedup();

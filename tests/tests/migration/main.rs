@@ -14,12 +14,13 @@ use lab::{
     poll_until,
     vm::{
         Account, Card, Crossing, Guest, Habit, Migrated, Parts, Plan, Session, moves,
-        session::Finished,
+        session::{Finished, FinishedStreams},
     },
 };
 
 mod busy;
 mod conditions;
+mod demo;
 mod failed;
 mod idle;
 mod postcopy;
@@ -125,9 +126,15 @@ impl Stage {
 
     /// Ends a session, of which the switch must have lost nothing, by the captures and by its own account.
     fn finish(&self, session: Session) -> Result<Account> {
-        let (account, finished) = session.finish()?;
+        let Finished {
+            account,
+            written,
+            streams,
+        } = session.finish()?;
         self.judge(&account)?;
-        if let Some(Finished { stream, packets }) = finished {
+        println!("client to guest: {written}");
+        ensure!(written.is_perfect(), "client to guest: {written}");
+        if let Some(FinishedStreams { stream, packets }) = streams {
             println!(
                 "TCP: {} bytes right, longest stall {:.1?}; UDP: {} packets in order, {} lost on the way to \
                  the switch",

@@ -7,7 +7,7 @@ use lab::{
     Agent, Gateways, Lab,
     agent::Running,
     interrupt::wait_until,
-    vm::{Account, Crossing, Guest, Habit, Migrated, Parts, Session, moves},
+    vm::{Account, Crossing, Guest, Habit, Migrated, Parts, Session, moves, session::Finished},
 };
 
 use super::kind::Kind;
@@ -25,10 +25,10 @@ pub struct Outcome {
     pub kind: Kind,
     /// Its migrations.
     pub crossings: Vec<Crossing>,
-    /// How many of its frames for the client reached the switch.
-    pub offered: usize,
-    /// How many of those did not reach the client.
-    pub lost: usize,
+    /// How many frames the switch got: the guest's for the client, and the client's numbered ones.
+    pub offered: u64,
+    /// How many of those did not come out of it.
+    pub lost: u64,
     /// What went wrong, in words. Empty is how it should be.
     pub faults: Vec<String>,
 }
@@ -65,13 +65,18 @@ pub fn run(screen: &mut Screen, kind: Kind, guest: &Path, moves: u32) -> Result<
             migrations.len(),
         )?);
     }
-    let (account, _) = session.finish()?;
+    let Finished {
+        account, written, ..
+    } = session.finish()?;
     let crossings = put_together(&account, &migrations, &switch.agent, &address)?;
     let mut faults = Vec::new();
     if let Err(error) = account.all_delivered() {
         faults.push(error.to_string());
     }
-    let offered = account.for_client().count();
+    if !written.is_perfect() {
+        faults.push(format!("client to guest: {written}"));
+    }
+    let from_guest = account.for_client().count();
     let stats = switch.agent.stats()?;
     // Announcements end at the switch, which is no fault.
     let dropped = stats
@@ -83,8 +88,8 @@ pub fn run(screen: &mut Screen, kind: Kind, guest: &Path, moves: u32) -> Result<
     Ok(Outcome {
         kind,
         crossings,
-        offered,
-        lost: offered.saturating_sub(account.at_client().count()),
+        offered: from_guest as u64 + written.received + written.lost,
+        lost: from_guest.saturating_sub(account.at_client().count()) as u64 + written.lost,
         faults,
     })
 }
