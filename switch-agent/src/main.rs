@@ -36,6 +36,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Run(args) => verbs::run(&instance, args),
+        Command::Gateway(args) if args.check => verbs::check_gateway(&instance, args, out),
         Command::Gateway(args) => verbs::gateway(&instance, args),
         Command::Check(args) => verbs::check(&instance, args, out),
         Command::Detach => verbs::detach(&instance, out),

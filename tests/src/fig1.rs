@@ -46,8 +46,11 @@ pub const RUN: [&str; 7] = [
 
 /// The trunk of the figure.
 const TRUNK: &str = "t0";
-const BRIDGE: &str = "br0";
+/// The bridge that is a data centre's LAN.
+pub const BRIDGE: &str = "br0";
 const UPLINK: &str = "up";
+/// The bridge's end of the cable to a real gateway.
+const GATEWAY: &str = "lan-br";
 
 /// The laboratory. Dropping it removes everything.
 #[derive(Debug)]
@@ -91,6 +94,16 @@ impl Dc {
     pub fn plug(&self, ns: &Namespace, port: &str, lan_port: &str) -> Result<()> {
         veth((ns, port), (&self.ns, lan_port))?;
         self.ns.set_bridge(lan_port, Some(BRIDGE))
+    }
+
+    /// The port of the bridge where the switch's frames come in: that of a real gateway if one has been
+    /// let in.
+    #[must_use]
+    pub fn from_the_switch(&self) -> &str {
+        match self.ns.link(GATEWAY) {
+            Ok(_) => GATEWAY,
+            Err(_) => UPLINK,
+        }
     }
 }
 
@@ -317,7 +330,7 @@ impl Lab {
         let dc = self.site(dc)?;
         dc.ns.set_bridge(UPLINK, None)?;
         tc::detach(&dc.ns, UPLINK)?;
-        dc.plug(&dc.ns, "lan", "lan-br")
+        dc.plug(&dc.ns, "lan", GATEWAY)
     }
 
     /// Makes the VPNs carry IP and nothing else, both ways: who hears a VM's ARP and RARP is on its
@@ -336,7 +349,22 @@ impl Lab {
         Ok(())
     }
 
-    fn site(&self, dc: usize) -> Result<&Dc> {
+    /// Has a data centre's stand-in gateway lose the hypervisors' announcements.
+    ///
+    /// # Errors
+    /// When there is no such data centre.
+    pub fn lose_rarp(&self, dc: usize) -> Result<()> {
+        let dc = self.site(dc)?;
+        let lost: Rule<'_> = (When::Ethertype(ETHERTYPE_RARP), &[Step::Drop]);
+        let tagged = [Step::Push(dc.tag), Step::Pass];
+        tc::attach(&dc.ns, UPLINK, Side::Egress, &[lost], &tagged)
+    }
+
+    /// A data centre by its index.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn site(&self, dc: usize) -> Result<&Dc> {
         self.dc
             .get(dc)
             .with_context(|| format!("the lab has no data centre of index {dc}"))

@@ -15,10 +15,12 @@
 //! | [`prog_run`] | running the XDP program of a port on one frame |
 //! | [`traffic`] | TCP downloads, numbered UDP streams, echo |
 //! | [`agent`] | a running `switch-agent` that leaves nothing behind |
+//! | [`gateways`] | a real gateway in each data centre |
 //! | [`conventional`] | Fig. 7: the system that a control device moves VMs in |
 //! | [`interrupt`] | Ctrl-C |
 //! | [`paint`] | pictures of what was measured |
 //! | [`process`] | programs that end with us |
+//! | [`vm`] | VMs that are real ones: QEMU guests that are live-migrated |
 //! | [`poll`] | waiting for something to become true |
 //!
 //! The lab needs root. It is synchronous: whatever enters a namespace does so in a thread of its
@@ -28,6 +30,7 @@ pub mod agent;
 pub mod conventional;
 pub mod fig1;
 pub mod frame;
+pub mod gateways;
 pub mod host;
 pub mod interrupt;
 pub mod kernel;
@@ -39,11 +42,13 @@ pub mod process;
 pub mod prog_run;
 pub mod raw;
 pub mod traffic;
+pub mod vm;
 
 pub use agent::Agent;
 pub use conventional::Conventional;
 pub use fig1::{Dc, Lab, Vm};
 pub use frame::{Mac, Tag};
+pub use gateways::Gateways;
 pub use host::{Endpoint, Host};
 pub use namespace::Namespace;
 pub use net::{

@@ -21,7 +21,7 @@ mod receive;
 mod send;
 
 pub use capture::Capture;
-pub use receive::{RawReceiver, Received};
+pub use receive::{RawReceiver, Received, instant};
 pub use send::RawSender;
 
 /// What the socket buffers may hold, so that a burst is lost in what is tested or not at all.

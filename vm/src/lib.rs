@@ -10,6 +10,8 @@
 //! | [`program`] | which QEMU there is, and what it can do |
 //! | [`kernel`] | a kernel of Debian: the ELF image to boot, modules in the order to load them |
 //! | [`initramfs`] | the guest's files |
+//! | [`qemu`] | a running machine |
+//! | [`qmp`] | the protocol that it is operated by |
 //!
 //! A QEMU to run and a kernel to run in it:
 //! ```no_run
@@ -33,6 +35,8 @@ mod elf;
 pub mod initramfs;
 pub mod kernel;
 pub mod program;
+pub mod qemu;
+pub mod qmp;
 mod unpack;
 
 pub use cache::Cache;
@@ -40,3 +44,5 @@ pub use debian::{Left, Suite};
 pub use initramfs::Initramfs;
 pub use kernel::{Flavour, Kernel};
 pub use program::{Accelerator, Qemu};
+pub use qemu::Machine;
+pub use qmp::Qmp;

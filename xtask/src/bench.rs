@@ -11,7 +11,7 @@ const PROGRAM: &str = "bench";
 
 /// Builds the agent and the benchmark, and becomes the benchmark.
 pub fn run(args: &[OsString]) -> Result<()> {
-    exec::replace(&mut build::with_agent(PACKAGE, PROGRAM, args)?)
+    exec::replace(&mut build::with_agent(PACKAGE, PROGRAM, &[], args)?)
 }
 
 /// Builds them, and has the benchmark measure everything, each for seconds. Whether it can is what
@@ -20,6 +20,7 @@ pub fn smoke() -> Result<()> {
     exec::run(&mut build::with_agent(
         PACKAGE,
         PROGRAM,
+        &[],
         &["--quick".into()],
     )?)
 }

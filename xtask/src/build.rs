@@ -19,9 +19,14 @@ pub fn agent(release: bool) -> Result<PathBuf> {
     Ok(paths::target()?.join(profile).join("switch-agent"))
 }
 
-/// Builds a program of a package that runs the agent in the lab, and the agent unless the program will only
-/// print a text: ready to be run, with these arguments.
-pub fn with_agent(package: &str, program: &str, args: &[OsString]) -> Result<Command> {
+/// Builds a program of a package that runs the agent in the lab, with others that it finds beside itself, and
+/// the agent unless the program will only print a text: ready to be run, with these arguments.
+pub fn with_agent(
+    package: &str,
+    program: &str,
+    beside: &[&str],
+    args: &[OsString],
+) -> Result<Command> {
     let mut ready = Command::new(paths::target()?.join("release").join(program));
     ready.args(args);
     if !checks::only_prints(args) {
@@ -29,7 +34,10 @@ pub fn with_agent(package: &str, program: &str, args: &[OsString]) -> Result<Com
         ready.env("SWITCH_AGENT", agent(true)?);
     }
     let mut build = exec::cargo("build")?;
-    build.args(["--release", "--package", package, "--bin", program]);
+    build.args(["--release", "--package", package]);
+    for program in [&[program], beside].concat() {
+        build.args(["--bin", program]);
+    }
     exec::run(&mut build)?;
     Ok(ready)
 }

@@ -8,5 +8,10 @@ use crate::{build, exec};
 
 /// Builds the agent and the demo, and becomes the demo.
 pub fn run(args: &[OsString]) -> Result<()> {
-    exec::replace(&mut build::with_agent("switch-tests", "demo", args)?)
+    exec::replace(&mut build::with_agent(
+        "switch-tests",
+        "demo",
+        &["guest"],
+        args,
+    )?)
 }

@@ -64,6 +64,10 @@ pub struct GatewayArgs {
     /// What stays on SIGINT or SIGTERM
     #[arg(long, value_enum, default_value_t)]
     pub on_exit: OnExit,
+
+    /// Only say what would stop a gateway with these options or slow it down; changes nothing
+    #[arg(long)]
+    pub check: bool,
 }
 
 impl GatewayArgs {

@@ -32,6 +32,7 @@ use thiserror::Error;
 pub use address_file::AddressFileError;
 pub use config::{GatewayConfig, GatewayConfigError, GatewaySettings, HttpUrl, Mode, Trunk};
 pub use destination::{Destination, DestinationError};
+pub use plug::wanted_ports;
 pub use sequence::{DIRECTORY, SequenceError};
 pub use tables::{GatewayTables, offline, report};
 
@@ -40,7 +41,6 @@ use housekeeping::Housekeeping;
 use log::Log;
 use neighbours::Neighbours;
 use notify::Notifier;
-use plug::wanted_ports;
 use sequence::Sequence;
 use stations::Stations;
 use way::Way;
@@ -117,6 +117,16 @@ pub struct Gateway {
     words: Option<EbpfLogger<&'static dyn ::log::Log>>,
     /// What stands against a port that is there, and when it was last tried.
     trouble: Option<(String, Instant)>,
+}
+
+/// Why the files that a gateway is to read cannot be used, each in a line.
+#[must_use]
+pub fn unreadable_files(config: &GatewayConfig) -> Vec<String> {
+    let key = config.key_file.as_deref().map(Key::load);
+    let given = config.addresses.as_deref().map(address_file::load);
+    let key = key.and_then(Result::err).map(|error| error.to_string());
+    let given = given.and_then(Result::err).map(|error| error.to_string());
+    key.into_iter().chain(given).collect()
 }
 
 impl Gateway {

@@ -20,7 +20,7 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(1);
 
 /// What is asked of each port.
-pub(super) fn wanted_ports(config: &GatewayConfig) -> Vec<(PortName, Port)> {
+pub fn wanted_ports(config: &GatewayConfig) -> Vec<(PortName, Port)> {
     let (lan, trunk) = (&config.lan.port, &config.trunk.port);
     let port = |name: &PortName, role| {
         let name = name.clone();

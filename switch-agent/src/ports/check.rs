@@ -2,7 +2,7 @@
 
 use super::{Port, PortRole, Problem, Warning, features_to_turn_off};
 use crate::net::{
-    ethtool::{self, EthtoolError},
+    ethtool::{self, EthtoolError, Feature},
     link::{self, Link, LinkError},
     xdp_features,
 };
@@ -85,6 +85,9 @@ pub(super) fn inspect(port: &Port, own_programs: &[u32]) -> (Option<Link>, Repor
             port: link.name.clone(),
         });
     }
+    if link.virtio_headers && port.role != PortRole::Listener {
+        report.warnings.push(tap(&link));
+    }
     // None when the peer is in another namespace: then nothing can be said about it.
     if port.role != PortRole::Listener
         && link.is_veth()
@@ -146,6 +149,19 @@ fn mtu(trunk: &Link, clients: &[String], service_tag: bool, report: &mut Report)
                 needed,
             });
         }
+    }
+}
+
+/// A tap whose frames have headers in which checksums can be left to it.
+///
+/// What the guest's driver has switched on shows here in one direction: what it takes from the host is what
+/// the tap has on (TUNSETOFFLOAD). What it gives is in the frames' headers only.
+fn tap(link: &Link) -> Warning {
+    let features = ethtool::features(&link.name).unwrap_or_default();
+    let is_on = |feature: &Feature| feature.name == "tx-checksum-ip-generic" && feature.active;
+    Warning::TapOffloads {
+        port: link.name.clone(),
+        active: features.iter().any(is_on),
     }
 }
 

@@ -192,6 +192,25 @@ pub enum Warning {
         /// Its peer.
         peer: String,
     },
+    /// A tap's guest may leave checksums and segmentation to a card that there is not.
+    #[error(
+        "the guest on tap {port} {}: its ping works then and its TCP and UDP do not; switch them off in its \
+         virtio-net card (QEMU: csum, gso, guest_csum, guest_tso4, guest_tso6, guest_ecn, guest_ufo, guest_uso4, \
+         guest_uso6, host_tso4, host_tso6, host_ecn, host_ufo, host_uso =off; libvirt: <driver><host csum='off' …/>\
+         <guest csum='off' …/>), or make the tap without headers (vnet_hdr=off)",
+        if *active {
+            "leaves checksums and segmentation to the host, which forwards frames as they are"
+        } else {
+            "can leave checksums and segmentation to the host, which forwards frames as they are, unless it was \
+             started without these offloads"
+        }
+    )]
+    TapOffloads {
+        /// The port.
+        port: String,
+        /// The guest's driver has them on; else it can switch them on.
+        active: bool,
+    },
 }
 
 fn instead(similar: &[String], available: &[String]) -> String {

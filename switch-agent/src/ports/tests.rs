@@ -335,3 +335,27 @@ fn a_foreign_xdp_program_is_a_problem_and_ours_is_not() {
         }
     });
 }
+
+#[test]
+fn a_taps_guest_may_leave_checksums_to_nobody() {
+    in_new_netns(|| {
+        ip("tuntap add tap0 mode tap");
+        ip("tuntap add tap1 mode tap vnet_hdr");
+        let warned = |name: &str, port: &Port| {
+            assert!(link::by_name(name).expect(name).kind.as_deref() == Some("tun"));
+            let warnings = check(port, &[]).warnings;
+            let taps = warnings.into_iter().filter_map(|warning| match warning {
+                Warning::TapOffloads { active, .. } => Some(active),
+                _ => None,
+            });
+            taps.collect::<Vec<_>>()
+        };
+        assert!(warned("tap0", &client("tap0")).is_empty());
+        assert_eq!(warned("tap1", &client("tap1")), [false]);
+        let listener = Port {
+            role: PortRole::Listener,
+            ..client("tap1")
+        };
+        assert!(warned("tap1", &listener).is_empty());
+    });
+}

@@ -20,7 +20,7 @@ mod unbind;
 use std::io::{self, ErrorKind};
 
 pub use bind::bind;
-pub use check::check;
+pub use check::{check, check_gateway};
 pub use detach::detach;
 pub use events::{events, print_event};
 pub use explain::{explain, print_explanation};

@@ -8,6 +8,7 @@ pub mod link;
 pub mod netlink;
 pub mod pinned;
 pub mod sysctl;
+pub mod tap;
 pub mod tc;
 pub mod veth;
 pub mod xdp;

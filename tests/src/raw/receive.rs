@@ -166,7 +166,7 @@ impl RawReceiver {
             auxiliary,
             timestamp,
         } = beside(&message);
-        let at = timestamp.map_or_else(Instant::now, instant);
+        let at = timestamp.map_or_else(Instant::now, stamped);
         let status = auxiliary.map_or(0, |auxiliary| auxiliary.tp_status);
         if let Some(auxiliary) = auxiliary.filter(|_| status & libc::TP_STATUS_VLAN_VALID != 0) {
             // The kernel always takes the outermost tag out of the frame: put it back.
@@ -224,12 +224,18 @@ fn beside(message: &libc::msghdr) -> Beside {
     beside
 }
 
-/// A time of the wall clock, as the monotonic one has it.
-fn instant(time: libc::timespec) -> Instant {
+/// The kernel's time of a frame.
+fn stamped(time: libc::timespec) -> Instant {
     // The kernel's times are after 1970 and have less than 10^9 ns.
     let since_epoch = Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32);
+    instant(SystemTime::UNIX_EPOCH + since_epoch)
+}
+
+/// A time of the wall clock, as the monotonic one has it.
+#[must_use]
+pub fn instant(time: SystemTime) -> Instant {
     let (now, wall) = (Instant::now(), SystemTime::now());
     // After a step of the wall clock: now, rather than a time to come.
-    let age = wall.duration_since(SystemTime::UNIX_EPOCH + since_epoch);
+    let age = wall.duration_since(time);
     now.checked_sub(age.unwrap_or_default()).unwrap_or(now)
 }

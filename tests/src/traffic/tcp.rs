@@ -1,7 +1,7 @@
 //! A TCP download of which every byte is checked.
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
     os::fd::{AsRawFd, RawFd},
     sync::{
@@ -14,10 +14,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use super::udp::is_timeout;
 use crate::{Endpoint, lock, namespace::join, poll::patience, poll_until};
 
 /// How long the connection may take, and how long the line may be silent.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a waiting thread looks whether it should stop.
+const TICK: Duration = Duration::from_millis(20);
 /// The pattern repeats after a prime number of bytes, so that a piece at the wrong place shows.
 const PERIOD: usize = 65_521;
 const CHUNK: usize = 1 << 16;
@@ -257,14 +260,15 @@ fn limit(socket: RawFd, rate: u64) -> std::io::Result<()> {
     }
 }
 
-fn fetch(
+/// Receives the pattern until it is stopped.
+pub(super) fn fetch(
     mut stream: TcpStream,
     bytes: u64,
     progress: &AtomicU64,
     stop: &AtomicBool,
 ) -> Result<Transfer> {
     stream
-        .set_read_timeout(Some(patience(PATIENCE)))
+        .set_read_timeout(Some(TICK))
         .context("set a read timeout")?;
     let started = Instant::now();
     let (mut last, mut longest_stall) = (started, Duration::ZERO);
@@ -275,7 +279,7 @@ fn fetch(
         let count = match stream.read(&mut buffer) {
             Ok(0) => bail!("the download ended after {got} of {bytes} bytes"),
             Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if is_timeout(error.kind()) && last.elapsed() < patience(PATIENCE) => continue,
             Err(error) => {
                 return Err(error).with_context(|| format!("receive byte {got} of a download"));
             }

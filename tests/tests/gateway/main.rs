@@ -15,6 +15,7 @@ mod crash;
 mod destinations;
 mod forward;
 mod notify;
+mod qemu;
 mod rarp;
 mod signing;
 mod snoop;

@@ -16,12 +16,12 @@ use tempfile::NamedTempFile;
 
 use crate::{SOON, Site, V4, V6, VM_IPV4, VM_IPV6, VM_MAC, told::RARP};
 
-const TO: [&str; 4] = ["--announce-to", "224.0.0.1", "--announce-to", "ff02::1"];
+pub const TO: [&str; 4] = ["--announce-to", "224.0.0.1", "--announce-to", "ff02::1"];
 /// Nobody, until a test speaks for it.
 const GHOST: Mac = [0x52, 0x54, 0, 0, 0, 0x66];
 
 /// The next packets are five for each of these addresses, all by RARP.
-fn tells(site: &mut Site, mac: Mac, addresses: &[IpAddr]) -> Result<()> {
+pub fn tells(site: &mut Site, mac: Mac, addresses: &[IpAddr]) -> Result<()> {
     let told = site.told(addresses.len() * 5)?;
     for address in addresses {
         let of: Vec<_> = told.iter().filter(|told| told.from == *address).collect();

@@ -77,6 +77,9 @@ pub struct Link {
     /// The link this one is tied to: a veth's peer, a VLAN's or macvlan's lower device. None where
     /// there is none or it is in another namespace.
     pub tied_to: Option<u32>,
+    /// A tap before each of whose frames there is a header of virtio-net (IFF_VNET_HDR). In it a guest can
+    /// leave checksums and segmentation to the host.
+    pub virtio_headers: bool,
     /// The program at its XDP hook.
     pub xdp: Option<XdpAttached>,
 }

@@ -1,14 +1,18 @@
 //! Reading a link out of a netlink message.
 
+use netlink_packet_core::Nla as _;
 use rtnetlink::packet_route::{
     AddressFamily, RouteNetlinkMessage,
     link::{
-        LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
+        InfoData, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
         XdpAttached as Attached,
     },
 };
 
 use super::{Link, XdpAttached, XdpMode};
+
+/// IFLA_TUN_VNET_HDR of `linux/if_link.h`, which the crate has no name for.
+const TUN_VNET_HDR: u16 = 5;
 
 impl Link {
     /// Reads an RTM_NEWLINK or RTM_DELLINK about a whole link. None for anything else, such as a
@@ -41,6 +45,7 @@ impl Link {
             master: None,
             kind: None,
             tied_to: None,
+            virtio_headers: false,
             xdp: None,
         };
         let mut elsewhere = false;
@@ -59,6 +64,7 @@ impl Link {
                         LinkInfo::Kind(kind) => Some(kind.to_string()),
                         _ => None,
                     });
+                    link.virtio_headers = infos.iter().any(has_virtio_headers);
                 }
                 LinkAttribute::Xdp(attributes) => link.xdp = XdpAttached::read(attributes),
                 _ => {}
@@ -70,6 +76,17 @@ impl Link {
         }
         Some(link)
     }
+}
+
+fn has_virtio_headers(info: &LinkInfo) -> bool {
+    let LinkInfo::Data(InfoData::Tun(attributes)) = info else {
+        return false;
+    };
+    attributes.iter().any(|attribute| {
+        let mut value = vec![0; attribute.value_len()];
+        attribute.emit_value(&mut value);
+        attribute.kind() == TUN_VNET_HDR && value == [1]
+    })
 }
 
 impl XdpAttached {

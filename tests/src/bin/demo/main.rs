@@ -12,6 +12,7 @@
 //! | [`outcome`] | what a system did, and what went wrong |
 //! | [`table`] | the systems side by side |
 //! | [`picture`] | their moves as timelines |
+//! | [`vm`] | the same with QEMU guests that are live-migrated |
 //! | [`screen`] | how it is said |
 
 mod balance;
@@ -24,6 +25,7 @@ mod screen;
 mod system;
 mod table;
 mod traffic;
+mod vm;
 
 use std::{env, path::PathBuf, process::ExitCode};
 
@@ -71,6 +73,11 @@ struct Args {
           value_parser = clap::value_parser!(u32).range(1..=100))]
     moves: u32,
 
+    /// Show it with real VMs instead: QEMU guests, busy and idle ones, that are live-migrated. What that
+    /// needs is fetched once
+    #[arg(long, conflicts_with_all = ["system", "svg"])]
+    vm: bool,
+
     /// Where to draw the moves as timelines [default: demo.svg beside this program]
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -109,6 +116,11 @@ fn main() -> ExitCode {
 
 /// Whether the switch did what it should.
 fn demo(args: &Args, screen: &mut Screen) -> Result<bool> {
+    if args.vm {
+        interrupt::watch()?;
+        screen.note(FIGURE)?;
+        return vm::run(screen, args.moves);
+    }
     let sheet = Sheet::new(args.svg.clone())?;
     interrupt::watch()?;
     screen.note(FIGURE)?;

@@ -69,7 +69,7 @@ pub trait System: Sized {
 
 /// What the switch is told in every system. The VM moves more often than an operator would have it,
 /// so that guard is loosened.
-const SWITCH: [&str; 9] = [
+pub const SWITCH: [&str; 9] = [
     "run",
     "--client",
     "c0",

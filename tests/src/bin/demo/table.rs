@@ -77,7 +77,7 @@ fn median_and_worst(of: &Outcome, time: fn(&Move) -> Duration) -> String {
 }
 
 /// The median and the worst of some values.
-fn spread<T: Ord + Copy>(values: &[T], text: impl Fn(T) -> String) -> String {
+pub fn spread<T: Ord + Copy>(values: &[T], text: impl Fn(T) -> String) -> String {
     match (median(values), values.iter().max()) {
         (Some(median), Some(worst)) => format!("{} / {}", text(median), text(*worst)),
         _ => "-".to_owned(),

@@ -2,22 +2,16 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use lab::{Agent, Lab, Vm, agent::Running};
-use tempfile::TempDir;
+use anyhow::Result;
+use lab::{Agent, Gateways, Lab, Vm, agent::Running};
 
 use super::{SWITCH, System};
 use crate::traffic::Guest;
 
-/// Every node on the client's side. Learning packets go no further than the switch.
-const ANNOUNCE_TO: &str = "224.0.0.1";
-
 /// The switch and the gateways.
 pub struct Second {
     switch: Running,
-    gateways: Vec<Running>,
-    /// Where the gateways number their learning packets.
-    state: TempDir,
+    gateways: Gateways,
 }
 
 impl System for Second {
@@ -29,30 +23,9 @@ impl System for Second {
     const STAY: Duration = Duration::from_millis(1200);
 
     fn start(lab: &Lab, _vm: &Vm) -> Result<Self> {
-        let switch = Running::start(&lab.switch, SWITCH)?;
-        let state = tempfile::tempdir().context("make a directory for the gateways' state")?;
-        let mut gateways = Vec::new();
-        for (index, dc) in lab.dc.iter().enumerate() {
-            lab.open_gateway(index)?;
-            let trunk = format!("up:{}", dc.tag.vid);
-            let state = state.path().join(format!("dc{}", index + 1));
-            let arguments = [
-                "gateway",
-                "--lan",
-                "lan",
-                "--trunk",
-                &trunk,
-                "--announce-to",
-                ANNOUNCE_TO,
-                "--state-dir",
-                state.to_str().context("a path that is not UTF-8")?,
-            ];
-            gateways.push(Running::start(&dc.ns, arguments)?);
-        }
         Ok(Self {
-            switch,
-            gateways,
-            state,
+            switch: Running::start(&lab.switch, SWITCH)?,
+            gateways: Gateways::start(lab)?,
         })
     }
 
@@ -61,11 +34,9 @@ impl System for Second {
     }
 
     fn restart(self) -> Result<Self> {
-        let gateways = self.gateways.into_iter().map(Running::kill_and_restart);
         Ok(Self {
             switch: self.switch.kill_and_restart()?,
-            gateways: gateways.collect::<Result<_>>()?,
-            state: self.state,
+            gateways: self.gateways.kill_and_restart()?,
         })
     }
 }
