@@ -134,8 +134,11 @@ fn tests() -> String {
         let Tests {
             program,
             filters,
+            skipped,
             threads,
         } = tests;
+        let skipped = skipped.iter().flat_map(|name| ["--skip", name]);
+        let filters: Vec<&str> = skipped.chain(filters.iter().copied()).collect();
         let filters = filters.join(" ");
         (
             *program,
