@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 use vm::{Initramfs, Kernel};
 
 use crate::{
-    plan::{Expected, MODULES, TESTS, Tests},
+    plan::{self, Expected, MODULES, TESTS, Tests, Version},
     transcript::{DONE, EXITED, RUNS},
 };
 
@@ -97,7 +97,7 @@ impl Guest {
         kernel: &Kernel,
         busybox: &Path,
         programs: &Programs,
-        expected: &Expected,
+        version: Version,
     ) -> Result<Self> {
         let mut files = Initramfs::new();
         for mount in ["/proc", "/sys", "/dev", "/tmp", "/run"] {
@@ -106,13 +106,13 @@ impl Guest {
         files.program("/bin/busybox", busybox)?;
         files.program(AGENT, &programs.agent)?;
         files.modules(kernel.modules(&MODULES)?);
-        let init = match expected {
+        let init = match plan::expected(version) {
             Expected::Refuse => refusals(),
             Expected::Pass => {
                 for (tests, file) in &programs.tests {
                     files.program(&format!("/tests/{}", tests.program), file)?;
                 }
-                tests()
+                tests(version)
             }
         };
         files.file("/init", 0o755, init);
@@ -129,7 +129,7 @@ impl Guest {
     }
 }
 
-fn tests() -> String {
+fn tests(version: Version) -> String {
     let commands = TESTS.iter().map(|tests| {
         let Tests {
             program,
@@ -137,7 +137,9 @@ fn tests() -> String {
             skipped,
             threads,
         } = tests;
-        let skipped = skipped.iter().flat_map(|name| ["--skip", name]);
+        let newer = plan::lacking(version).map(|newer| newer.test);
+        let skipped = skipped.iter().copied().chain(newer);
+        let skipped = skipped.flat_map(|name| ["--skip", name]);
         let filters: Vec<&str> = skipped.chain(filters.iter().copied()).collect();
         let filters = filters.join(" ");
         (

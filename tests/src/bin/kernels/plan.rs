@@ -2,9 +2,12 @@
 
 use anyhow::{Context, Result};
 
+/// Major and minor version of a kernel.
+pub type Version = (u32, u32);
+
 /// The oldest kernel that the agent says it runs on. It does not look at versions itself: it asks for each
 /// thing, and says which version the missing ones came with.
-pub const MINIMUM: (u32, u32) = (5, 12);
+pub const MINIMUM: Version = (5, 12);
 
 /// What a kernel has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +81,28 @@ pub const TESTS: [Tests; 3] = [
     },
 ];
 
+/// What the switch does on newer kernels only.
+pub struct Newer {
+    /// In the words of the table.
+    pub what: &'static str,
+    /// The first version that has it.
+    pub since: Version,
+    /// The test of it.
+    pub test: &'static str,
+}
+
+/// Until 6.2 `xdp_do_redirect` refuses frames in several buffers, whatever the driver can take.
+pub const NEWER: [Newer; 1] = [Newer {
+    what: "native XDP of jumbo frames",
+    since: (6, 3),
+    test: "traffic::jumbo_frames",
+}];
+
+/// What the kernel of this version is not asked for.
+pub fn lacking(version: Version) -> impl Iterator<Item = &'static Newer> {
+    NEWER.iter().filter(move |newer| version < newer.since)
+}
+
 /// What the lab's namespaces, cables and stand-ins are made of.
 pub const MODULES: [&str; 14] = [
     "veth",
@@ -96,20 +121,24 @@ pub const MODULES: [&str; 14] = [
     "act_bpf",
 ];
 
-/// What the kernel of this release has to do.
-///
-/// # Errors
-/// When the release is no version.
-pub fn expected(release: &str) -> Result<Expected> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    let mut number = || numbers.next()?.parse::<u32>().ok();
-    let version = number().zip(number());
-    let version = version.with_context(|| format!("{release:?} is no kernel release"))?;
-    Ok(if version < MINIMUM {
+/// What a kernel of this version has to do.
+pub fn expected(version: Version) -> Expected {
+    if version < MINIMUM {
         Expected::Refuse
     } else {
         Expected::Pass
-    })
+    }
+}
+
+/// The version that a release such as `6.12.118+deb13-cloud-amd64` begins with.
+///
+/// # Errors
+/// When it does not.
+pub fn version(release: &str) -> Result<Version> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next()?.parse().ok();
+    let version = number().zip(number());
+    version.with_context(|| format!("{release:?} is no kernel release"))
 }
 
 #[cfg(test)]
@@ -118,10 +147,13 @@ mod tests {
 
     #[test]
     fn only_what_is_older_refuses() -> Result<()> {
-        assert_eq!(expected("5.10.0-46-cloud-amd64")?, Expected::Refuse);
-        assert_eq!(expected("6.1.0-56-cloud-amd64")?, Expected::Pass);
-        assert_eq!(expected("7.3.4+deb13-cloud-amd64")?, Expected::Pass);
-        assert!(expected("new").is_err());
+        let of = |release| version(release).map(expected);
+        assert_eq!(of("5.10.0-46-cloud-amd64")?, Expected::Refuse);
+        assert_eq!(of("6.1.0-56-cloud-amd64")?, Expected::Pass);
+        assert_eq!(of("7.3.4+deb13-cloud-amd64")?, Expected::Pass);
+        assert!(of("new").is_err());
+        assert_eq!(lacking((6, 1)).count(), 1);
+        assert_eq!(lacking((6, 12)).count(), 0);
         Ok(())
     }
 }

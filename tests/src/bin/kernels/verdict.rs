@@ -3,15 +3,15 @@
 use std::fmt;
 
 use crate::{
-    plan::{Expected, MINIMUM, TESTS},
+    plan::{self, Expected, MINIMUM, Newer, TESTS, Version},
     transcript::{Command, Transcript},
 };
 
 /// How a kernel did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// So many tests passed, and none failed.
-    Passed(u32),
+    /// So many tests passed, and none failed; each sentence says what the kernel was not asked for.
+    Passed(u32, Vec<String>),
     /// The agent refused as it must, with these words.
     Refused(String),
     /// What did not go as it must.
@@ -22,10 +22,10 @@ pub enum Verdict {
 
 impl Verdict {
     /// Reads it from what the guest said.
-    pub fn of(expected: &Expected, said: &Transcript) -> Self {
+    pub fn of(version: Version, said: &Transcript) -> Self {
         let commands = said.commands();
-        let mut verdict = match expected {
-            Expected::Pass => passed(&commands),
+        let mut verdict = match plan::expected(version) {
+            Expected::Pass => passed(&commands, version),
             Expected::Refuse => refused(&commands),
         };
         if let Some(why) = &said.ended {
@@ -54,7 +54,10 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Passed(count) => write!(f, "passed {count} tests"),
+            Self::Passed(count, without) => {
+                write!(f, "passed {count} tests")?;
+                without.iter().try_for_each(|what| write!(f, "; {what}"))
+            }
             Self::Refused(words) => write!(f, "refused: {words}"),
             Self::Failed(what) => write!(f, "FAILED: {}", what.join(", ")),
             Self::Skipped(why) => write!(f, "skipped: {why}"),
@@ -62,7 +65,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-fn passed(commands: &[Command<'_>]) -> Verdict {
+fn passed(commands: &[Command<'_>], version: Version) -> Verdict {
     let mut count = 0;
     let mut failures = Vec::new();
     for tests in TESTS {
@@ -81,7 +84,10 @@ fn passed(commands: &[Command<'_>]) -> Verdict {
         }
     }
     if failures.is_empty() {
-        Verdict::Passed(count)
+        let without = |Newer { what, since, .. }: &Newer| {
+            format!("{what}: needs Linux {}.{}", since.0, since.1)
+        };
+        Verdict::Passed(count, plan::lacking(version).map(without).collect())
     } else {
         Verdict::Failed(failures)
     }
@@ -158,7 +164,10 @@ mod tests {
     fn every_program_must_run_and_pass() {
         let ok = "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out";
         let mut commands = TESTS.map(|tests| command(tests.program, 0, &[ok]));
-        assert_eq!(passed(&commands), Verdict::Passed(9));
+        let new = (6, 12);
+        assert_eq!(passed(&commands, new), Verdict::Passed(9, Vec::new()));
+        let old = passed(&commands, (6, 1));
+        assert!(old.to_string().contains("needs Linux 6.3"), "{old}");
         let output = [
             "failures:",
             "---- moves::back stdout ----",
@@ -168,10 +177,12 @@ mod tests {
         ];
         commands[1] = command("switch", 101, &output);
         assert_eq!(
-            passed(&commands),
+            passed(&commands, new),
             Verdict::Failed(vec!["switch moves::back".to_owned()])
         );
-        assert!(matches!(passed(&commands[..1]), Verdict::Failed(failures) if failures.len() == 2));
+        assert!(
+            matches!(passed(&commands[..1], new), Verdict::Failed(failures) if failures.len() == 2)
+        );
     }
 
     #[test]
