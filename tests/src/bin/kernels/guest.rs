@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use lab::{agent::BINARY, poll::SLOWDOWN};
 use tempfile::NamedTempFile;
 use vm::{Initramfs, Kernel};
 
@@ -22,7 +23,7 @@ const AGENT: &str = "/bin/switch-agent";
 /// What every guest does first. The control groups are for nobody; `/run` is where the agent has its socket.
 const BEGIN: &str = "#!/bin/busybox sh
 /bin/busybox --install -s /bin
-export PATH=/bin RUST_BACKTRACE=0 LAB_SLOWDOWN=10 SWITCH_AGENT=/bin/switch-agent
+export PATH=/bin RUST_BACKTRACE=0
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -33,6 +34,10 @@ mount -t tmpfs run /run
 for module in /modules/*; do insmod $module || echo cannot load $module; done
 ip link set lo up
 ";
+
+/// How many times slower than this machine the guest is where the processor is emulated; elsewhere it does no
+/// harm.
+const SLOWDOWN_FACTOR: u32 = 10;
 
 /// The machine ends as soon as init has said so; nothing is left to be saved.
 const END: &str = "reboot -f\n";
@@ -160,7 +165,8 @@ fn refusals() -> String {
 
 /// Each command in turn, between two lines that tell of its begin and its end.
 fn init<'a>(prepare: &str, commands: impl Iterator<Item = (&'a str, String)>) -> String {
-    let mut script = format!("{BEGIN}{prepare}");
+    let mut script =
+        format!("{BEGIN}export {BINARY}={AGENT} {SLOWDOWN}={SLOWDOWN_FACTOR}\n{prepare}");
     for (name, command) in commands {
         // Writing to a String does not fail.
         let _ = write!(
