@@ -72,10 +72,10 @@ impl fmt::Display for Suite {
     }
 }
 
-/// The mirror has a suite no more: Debian moves old ones to an archive of its own. Found in an
+/// The mirror has a suite no more: Debian moves old ones to an archive of their own. Found in an
 /// [`anyhow::Error`] by `downcast_ref`; every other error means that something is broken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the mirror has no {suite} (Debian takes old suites off its mirrors)")]
+#[error("the mirror has no {suite} any more")]
 pub struct Left {
     /// Debian's name of the suite.
     pub suite: String,

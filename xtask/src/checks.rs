@@ -13,7 +13,7 @@ const CAPABILITIES: u64 = 1 << 12 | 1 << 21;
 /// Whether a program with these arguments will print a text and do nothing else.
 pub fn only_prints(args: &[OsString]) -> bool {
     args.iter().any(|arg| {
-        ["help", "--help", "-h", "--version", "-V"]
+        ["help", "--help", "-h", "--version", "-V", "--list"]
             .iter()
             .any(|text| arg == text)
     })

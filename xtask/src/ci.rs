@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use crate::{bench, exec, setup, test};
+use crate::{bench, exec, kernels, setup, test};
 
-/// Formatting, lints, tests, and whether the benchmark runs; the fast ones first.
+/// Formatting, lints, tests, those on other kernels, and whether the benchmark runs; the fast ones first.
 pub fn run() -> Result<()> {
     // First, or the lack of root would show only after minutes.
     test::can_run("ci")?;
@@ -16,5 +16,6 @@ pub fn run() -> Result<()> {
             .args(["--", "-D", "warnings"]),
     )?;
     test::run(&[])?;
+    kernels::all()?;
     bench::smoke()
 }

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use crate::{build, checks, exec};
 
@@ -23,7 +23,7 @@ pub fn all() -> Result<()> {
 
 fn ready(args: &[OsString]) -> Result<std::process::Command> {
     let mut kernels = build::with_agent(PACKAGE, "kernels", args)?;
-    if !checks::only_prints(args) && !args.iter().any(|arg| arg == "--list") {
+    if !checks::only_prints(args) {
         for (name, file) in PROGRAMS.iter().zip(built()?) {
             let mut value = OsString::from(format!("{name}="));
             value.push(file);

@@ -84,7 +84,7 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// What CI holds every change to: formatting, lints, tests; as root
+    /// What CI holds every change to: formatting, lints, tests, other kernels; as root
     Ci,
 }
 

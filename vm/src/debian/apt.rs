@@ -118,7 +118,7 @@ impl Apt {
         }
         write(&self.dir.join("sources.list"), &list)?;
         write(&self.dir.join("empty"), "")?;
-        for dir in ["lists/partial", "archives/partial"] {
+        for dir in ["lists/partial", "archives/partial", "empty.d"] {
             let dir = self.dir.join(dir);
             fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
         }
@@ -216,6 +216,20 @@ mod tests {
         let away =
             "Err:1 http://mirror.test/debian buster-backports InRelease\n  Could not connect\n";
         assert!(!says_left(away, &source));
+    }
+
+    #[test]
+    fn the_machines_mirror_says_what_it_lacks() -> Result<()> {
+        let target = tempfile::tempdir()?;
+        let source = Source::new(Archive::Main, "no-such-suite");
+        let error = Apt::update(&Cache::new(target.path()), "none", &[source])
+            .expect_err("there is no such suite");
+        let left = error.downcast_ref::<Left>();
+        let expected = Left {
+            suite: "no-such-suite".to_owned(),
+        };
+        assert_eq!(left, Some(&expected), "{error:#}");
+        Ok(())
     }
 
     #[test]

@@ -32,8 +32,11 @@ impl Mirrors {
             "$(SITE) $(RELEASE)",
             "Created-By: Packages",
         ]))?;
-        let (codename, _) = codename()?;
-        let (main, security) = of_targets(&targets, &codename);
+        let (codename, distribution) = codename()?;
+        let (main, security) = match distribution.as_str() {
+            "debian" => of_targets(&targets, &codename),
+            _ => (None, None),
+        };
         let keyring = KEYRINGS
             .into_iter()
             .find(|path| Path::new(path).is_file())

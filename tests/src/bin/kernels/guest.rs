@@ -8,11 +8,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use lab::{agent::BINARY, poll::SLOWDOWN};
 use tempfile::NamedTempFile;
 use vm::{Initramfs, Kernel};
 
 use crate::{
-    plan::{Expected, MODULES, TESTS, Tests},
+    plan::{self, Expected, MODULES, TESTS, Tests, Version},
     transcript::{DONE, EXITED, RUNS},
 };
 
@@ -22,7 +23,7 @@ const AGENT: &str = "/bin/switch-agent";
 /// What every guest does first. The control groups are for nobody; `/run` is where the agent has its socket.
 const BEGIN: &str = "#!/bin/busybox sh
 /bin/busybox --install -s /bin
-export PATH=/bin RUST_BACKTRACE=0 LAB_SLOWDOWN=10 SWITCH_AGENT=/bin/switch-agent
+export PATH=/bin RUST_BACKTRACE=0
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -33,6 +34,10 @@ mount -t tmpfs run /run
 for module in /modules/*; do insmod $module || echo cannot load $module; done
 ip link set lo up
 ";
+
+/// How many times slower than this machine the guest is where the processor is emulated; elsewhere it does no
+/// harm.
+const SLOWDOWN_FACTOR: u32 = 10;
 
 /// The machine ends as soon as init has said so; nothing is left to be saved.
 const END: &str = "reboot -f\n";
@@ -97,7 +102,7 @@ impl Guest {
         kernel: &Kernel,
         busybox: &Path,
         programs: &Programs,
-        expected: &Expected,
+        version: Version,
     ) -> Result<Self> {
         let mut files = Initramfs::new();
         for mount in ["/proc", "/sys", "/dev", "/tmp", "/run"] {
@@ -106,13 +111,13 @@ impl Guest {
         files.program("/bin/busybox", busybox)?;
         files.program(AGENT, &programs.agent)?;
         files.modules(kernel.modules(&MODULES)?);
-        let init = match expected {
+        let init = match plan::expected(version) {
             Expected::Refuse => refusals(),
             Expected::Pass => {
                 for (tests, file) in &programs.tests {
                     files.program(&format!("/tests/{}", tests.program), file)?;
                 }
-                tests()
+                tests(version)
             }
         };
         files.file("/init", 0o755, init);
@@ -129,13 +134,18 @@ impl Guest {
     }
 }
 
-fn tests() -> String {
+fn tests(version: Version) -> String {
     let commands = TESTS.iter().map(|tests| {
         let Tests {
             program,
             filters,
+            skipped,
             threads,
         } = tests;
+        let newer = plan::lacking(version).map(|newer| newer.test);
+        let skipped = skipped.iter().copied().chain(newer);
+        let skipped = skipped.flat_map(|name| ["--skip", name]);
+        let filters: Vec<&str> = skipped.chain(filters.iter().copied()).collect();
         let filters = filters.join(" ");
         (
             *program,
@@ -155,7 +165,8 @@ fn refusals() -> String {
 
 /// Each command in turn, between two lines that tell of its begin and its end.
 fn init<'a>(prepare: &str, commands: impl Iterator<Item = (&'a str, String)>) -> String {
-    let mut script = format!("{BEGIN}{prepare}");
+    let mut script =
+        format!("{BEGIN}export {BINARY}={AGENT} {SLOWDOWN}={SLOWDOWN_FACTOR}\n{prepare}");
     for (name, command) in commands {
         // Writing to a String does not fail.
         let _ = write!(

@@ -3,15 +3,15 @@
 use std::fmt;
 
 use crate::{
-    plan::{Expected, TESTS},
+    plan::{self, Expected, MINIMUM, Newer, TESTS, Version},
     transcript::{Command, Transcript},
 };
 
 /// How a kernel did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// So many tests passed, and none failed.
-    Passed(u32),
+    /// So many tests passed, and none failed; each sentence says what the kernel was not asked for.
+    Passed(u32, Vec<String>),
     /// The agent refused as it must, with these words.
     Refused(String),
     /// What did not go as it must.
@@ -22,10 +22,10 @@ pub enum Verdict {
 
 impl Verdict {
     /// Reads it from what the guest said.
-    pub fn of(expected: &Expected, said: &Transcript) -> Self {
+    pub fn of(version: Version, said: &Transcript) -> Self {
         let commands = said.commands();
-        let mut verdict = match expected {
-            Expected::Pass => passed(&commands),
+        let mut verdict = match plan::expected(version) {
+            Expected::Pass => passed(&commands, version),
             Expected::Refuse => refused(&commands),
         };
         if let Some(why) = &said.ended {
@@ -54,7 +54,10 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Passed(count) => write!(f, "passed {count} tests"),
+            Self::Passed(count, without) => {
+                write!(f, "passed {count} tests")?;
+                without.iter().try_for_each(|what| write!(f, "; {what}"))
+            }
             Self::Refused(words) => write!(f, "refused: {words}"),
             Self::Failed(what) => write!(f, "FAILED: {}", what.join(", ")),
             Self::Skipped(why) => write!(f, "skipped: {why}"),
@@ -62,7 +65,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-fn passed(commands: &[Command<'_>]) -> Verdict {
+fn passed(commands: &[Command<'_>], version: Version) -> Verdict {
     let mut count = 0;
     let mut failures = Vec::new();
     for tests in TESTS {
@@ -81,7 +84,10 @@ fn passed(commands: &[Command<'_>]) -> Verdict {
         }
     }
     if failures.is_empty() {
-        Verdict::Passed(count)
+        let without = |Newer { what, since, .. }: &Newer| {
+            format!("{what}: needs Linux {}.{}", since.0, since.1)
+        };
+        Verdict::Passed(count, plan::lacking(version).map(without).collect())
     } else {
         Verdict::Failed(failures)
     }
@@ -105,8 +111,10 @@ fn failed<'a>(output: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
     listed.iter().copied().take_while(move |line| is_name(line))
 }
 
-/// Every verb has to end with status 1 and one line, which names the version that is needed.
+/// Every verb has to end with status 1 and one line, which names the version that is needed; `check` may warn
+/// of the ports as well.
 fn refused(commands: &[Command<'_>]) -> Verdict {
+    let needed = format!("boot Linux {}.{} or newer", MINIMUM.0, MINIMUM.1);
     let mut failures = Vec::new();
     if commands.is_empty() {
         failures.push("the agent was not tried".to_owned());
@@ -119,7 +127,7 @@ fn refused(commands: &[Command<'_>]) -> Verdict {
     {
         let lines: Vec<_> = output.iter().filter(|line| is_the_agents(line)).collect();
         match lines.as_slice() {
-            [line] if *status == 1 && line.contains("Linux ") => {}
+            [line] if *status == 1 && line.contains("lacks") && line.ends_with(&needed) => {}
             _ => failures.push(format!(
                 "{name} does not refuse in a line with the version it needs, but ends with status \
                  {status} and {lines:?}"
@@ -137,7 +145,7 @@ fn refused(commands: &[Command<'_>]) -> Verdict {
 
 /// The kernel writes on the same console, with the time in front.
 fn is_the_agents(line: &str) -> bool {
-    !line.starts_with('[')
+    !line.starts_with('[') && !line.starts_with("warning: ")
 }
 
 #[cfg(test)]
@@ -156,7 +164,10 @@ mod tests {
     fn every_program_must_run_and_pass() {
         let ok = "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out";
         let mut commands = TESTS.map(|tests| command(tests.program, 0, &[ok]));
-        assert_eq!(passed(&commands), Verdict::Passed(9));
+        let new = (6, 12);
+        assert_eq!(passed(&commands, new), Verdict::Passed(9, Vec::new()));
+        let old = passed(&commands, (6, 1));
+        assert!(old.to_string().contains("needs Linux 6.3"), "{old}");
         let output = [
             "failures:",
             "---- moves::back stdout ----",
@@ -166,17 +177,19 @@ mod tests {
         ];
         commands[1] = command("switch", 101, &output);
         assert_eq!(
-            passed(&commands),
+            passed(&commands, new),
             Verdict::Failed(vec!["switch moves::back".to_owned()])
         );
-        assert!(matches!(passed(&commands[..1]), Verdict::Failed(failures) if failures.len() == 2));
+        assert!(
+            matches!(passed(&commands[..1], new), Verdict::Failed(failures) if failures.len() == 2)
+        );
     }
 
     #[test]
     fn a_refusal_is_one_line_with_a_version() {
         let line = "switch-agent: kernel 5.10 lacks X; boot Linux 5.12 or newer";
         let kernel = "[    3.1] random: crng init done";
-        let good = command("run", 1, &[kernel, line]);
+        let good = command("run", 1, &["warning: no carrier", kernel, line]);
         assert_eq!(
             refused(std::slice::from_ref(&good)),
             Verdict::Refused(line.to_owned())
