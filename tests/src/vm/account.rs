@@ -103,6 +103,13 @@ impl Ears {
         self.client.received()
     }
 
+    /// Whether anything for the guest has come out on a data centre's LAN yet.
+    #[must_use]
+    pub fn any_reached(&self) -> bool {
+        let for_guest = |frame: &[u8]| frame.starts_with(&self.guest_mac);
+        self.lans.iter().any(|lan| lan.count(for_guest) > 0)
+    }
+
     /// Ends the captures.
     ///
     /// # Errors
