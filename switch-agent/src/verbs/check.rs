@@ -48,9 +48,16 @@ fn judge(
     others: Vec<String>,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let mut problems: Vec<String> = check_host().err().iter().map(ToString::to_string).collect();
+    let host = check_host();
+    let mut problems: Vec<String> = host
+        .as_ref()
+        .err()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     problems.extend(others);
-    let mut warnings = Vec::new();
+    let warning = host.ok().and_then(|kernel| kernel.warning());
+    let mut warnings: Vec<String> = warning.into_iter().map(str::to_owned).collect();
     problems.extend(check_ports(ports, &Pins::of(instance).programs(), |w| {
         warnings.push(w)
     }));

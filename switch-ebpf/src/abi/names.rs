@@ -72,6 +72,8 @@ pub const NETWORK_NAMES: &str = "NETWORK_NAMES";
 pub const PORT_NAMES: &str = "PORT_NAMES";
 /// No map, but the constant that says how long a row of [`FLOW_TRAFFIC`] is.
 pub const MAX_FLOWS: &str = "MAX_FLOWS";
+/// No map either, but the constant that says whether a frame may be in several buffers.
+pub const FRAGS: &str = "FRAGS";
 /// Every map that is pinned.
 pub const PINNED: [&str; 33] = [
     PORTS,

@@ -68,22 +68,22 @@ mod program {
     /// Decides on a frame that came in at any port.
     #[xdp(frags)]
     pub fn switch(ctx: XdpContext) -> u32 {
-        run(ctx)
+        run(&ctx)
     }
 
     /// The same for a kernel whose frames are in one buffer.
     #[xdp]
     pub fn switch_linear(ctx: XdpContext) -> u32 {
-        run(ctx)
+        run(&ctx)
     }
 
-    #[inline(never)]
-    fn run(ctx: XdpContext) -> u32 {
+    #[inline(always)]
+    fn run(ctx: &XdpContext) -> u32 {
         let Some(cpu) = maps::cpu() else {
             return XDP_ABORTED; // Cannot be: the map has one element.
         };
         count::run(cpu);
-        let action = decide(&ctx, cpu);
+        let action = decide(ctx, cpu);
         count::run(cpu);
         action
     }
