@@ -165,7 +165,7 @@ fn find(lab: &Lab, guest: SocketAddrV4, ears: &Ears) -> Result<()> {
             .send_to(b"first", guest)
             .context("write to the guest")?;
         let found = poll_until(TRY, "the client to find the guest", || {
-            ears.any_reached().then_some(())
+            ears.any_heard().then_some(())
         });
         if found.is_ok() || started.elapsed() > PATIENCE {
             return found;
