@@ -310,7 +310,7 @@ mod tests {
     use super::{GATEWAY, Kernel, Pins, Programs, SWITCH, last_word};
     use crate::types::InstanceName;
 
-    /// Of the running kernel what it can do, and of every kernel what one before 5.18 can.
+    /// Of the running kernel what it can do, and of every kernel what one before 6.3 can.
     #[test]
     fn the_verifier_takes_every_program() {
         let here = crate::datapath::kernel::probe().expect("a kernel");

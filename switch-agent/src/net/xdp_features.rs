@@ -88,6 +88,14 @@ pub fn takes_redirects(ifindex: u32, name: &str) -> Result<Option<bool>, LinkErr
     Ok(features.map(|features| features & NDO_XMIT != 0))
 }
 
+/// Whether the kernel says at all what drivers can do.
+///
+/// # Errors
+/// What netlink answers.
+pub fn are_told() -> io::Result<bool> {
+    Ok(family()?.is_some())
+}
+
 fn features_of(attribute: &DefaultNla) -> Option<u64> {
     if attribute.kind() != XDP_FEATURES {
         return None;

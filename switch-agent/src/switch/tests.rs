@@ -26,7 +26,7 @@ use crate::{
 /// Long enough for a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Linux before 5.18.
+/// Linux before 6.3.
 const OLD: Kernel = Kernel { frags: false };
 
 const PC: [u8; 6] = [2, 0, 0, 0, 0, 1];

@@ -56,12 +56,8 @@ fn judge(
         .map(ToString::to_string)
         .collect();
     problems.extend(others);
-    let mut warnings: Vec<String> = host
-        .ok()
-        .and_then(|kernel| kernel.warning())
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let warning = host.ok().and_then(|kernel| kernel.warning());
+    let mut warnings: Vec<String> = warning.into_iter().map(str::to_owned).collect();
     problems.extend(check_ports(ports, &Pins::of(instance).programs(), |w| {
         warnings.push(w)
     }));

@@ -231,10 +231,30 @@ fn stamped(time: libc::timespec) -> Instant {
     instant(SystemTime::UNIX_EPOCH + since_epoch)
 }
 
+/// Both clocks at one moment: where this thread had to wait in between, they are asked again.
+fn at_once() -> (Instant, SystemTime) {
+    /// No thread has to wait each time.
+    const TRIES: usize = 100;
+    /// Longer than it takes to ask.
+    const MOMENT: Duration = Duration::from_micros(5);
+    let ask = || (Instant::now(), SystemTime::now(), Instant::now());
+    let mut best = ask();
+    for _ in 0..TRIES {
+        if best.2 - best.0 <= MOMENT {
+            break;
+        }
+        let next = ask();
+        if next.2 - next.0 < best.2 - best.0 {
+            best = next;
+        }
+    }
+    (best.0, best.1)
+}
+
 /// A time of the wall clock, as the monotonic one has it.
 #[must_use]
 pub fn instant(time: SystemTime) -> Instant {
-    let (now, wall) = (Instant::now(), SystemTime::now());
+    let (now, wall) = at_once();
     // After a step of the wall clock: now, rather than a time to come.
     let age = wall.duration_since(time);
     now.checked_sub(age.unwrap_or_default()).unwrap_or(now)

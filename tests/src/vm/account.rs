@@ -103,6 +103,13 @@ impl Ears {
         self.client.received()
     }
 
+    /// Whether anything of the guest for the client has reached the switch yet.
+    #[must_use]
+    pub fn any_heard(&self) -> bool {
+        let for_client = |frame: &[u8]| frame.starts_with(&self.client_mac);
+        self.sites.iter().any(|site| site.count(for_client) > 0)
+    }
+
     /// Ends the captures.
     ///
     /// # Errors
@@ -110,7 +117,11 @@ impl Ears {
     pub fn close(self) -> Result<Account> {
         let mut heard = Vec::new();
         for (dc, capture) in self.sites.into_iter().enumerate() {
+            let mut last = None;
             for Received { frame, at, .. } in capture.finish()? {
+                // In their order, whatever is uncertain of their times.
+                let at = last.map_or(at, |last| at.max(last));
+                last = Some(at);
                 let frame = untagged(frame);
                 let kind = Kind::of(&frame);
                 heard.push(Heard {

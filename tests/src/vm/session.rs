@@ -1,12 +1,15 @@
 //! A guest and the client that has to do with it, with captures of all that passes between them.
 
-use std::time::Duration;
+use std::{
+    net::SocketAddrV4,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 
 use super::{Account, Card, Ears, Guest, Plan};
 use crate::{
-    Lab,
+    Lab, poll_until,
     traffic::{Inbound, Transfer, UdpReceiver, UdpReport, UdpSender},
 };
 
@@ -98,11 +101,12 @@ impl Session {
             }),
         };
         let guest = boot()?;
-        let to = (guest.plan().ipv4, DISCARD).into();
+        let to = SocketAddrV4::new(guest.plan().ipv4, DISCARD);
+        find(lab, to, &ears)?;
         let session = Self {
             guest,
             ears,
-            writer: UdpSender::start(&lab.client.v4(0), to, INTERVAL, 64)?,
+            writer: UdpSender::start(&lab.client.v4(0), to.into(), INTERVAL, 64)?,
             streams,
         };
         session.goes_on()?;
@@ -149,16 +153,29 @@ impl Session {
     }
 }
 
-/// What became of the client's packets, from the first that came out: of those before it the client itself may
-/// have thrown some away, as long as it did not know where the guest is.
+/// Has the client find out where the guest is. Or all that it writes until then would come in one burst, which
+/// its own cable may not take.
+fn find(lab: &Lab, guest: SocketAddrV4, ears: &Ears) -> Result<()> {
+    /// Longer than the client waits for an answer to its question, and so few at a time.
+    const TRY: Duration = Duration::from_millis(1500);
+    let socket = lab.client.v4(0).udp()?;
+    let started = Instant::now();
+    loop {
+        socket
+            .send_to(b"first", guest)
+            .context("write to the guest")?;
+        let found = poll_until(TRY, "the client to find the guest", || {
+            ears.any_heard().then_some(())
+        });
+        if found.is_ok() || started.elapsed() > PATIENCE {
+            return found;
+        }
+    }
+}
+
+/// What became of the client's packets.
 fn written(account: &Account, sent: u64) -> UdpReport {
     let numbered = account.reached.iter();
     let numbered = numbered.filter_map(|reached| Some((reached.number?, reached.at)));
-    let arrivals: Vec<_> = numbered.collect();
-    let first = arrivals.iter().map(|(number, _)| *number).min();
-    let first = first.unwrap_or_default();
-    let arrivals = arrivals
-        .into_iter()
-        .map(|(number, at)| (number - first, at));
-    UdpReport::new(sent - first, arrivals.collect())
+    UdpReport::new(sent, numbered.collect())
 }

@@ -7,6 +7,31 @@ use tempfile::TempDir;
 use crate::SOON;
 
 #[test]
+fn check_says_what_would_stop_it_and_changes_nothing() -> Result<()> {
+    let lab = Lab::fig1()?;
+    lab.open_gateway(0)?;
+    let lan = &lab.dc[0].ns;
+    let agent = Agent::start(lan, &["detach"])?;
+    let before = [lan.link("lan")?, lan.link("up")?];
+    let check = |trunk: &str| {
+        let options = ["--lan", "lan", "--trunk", trunk, "--announce-to", "ff02::1"];
+        agent.cli(&[&["gateway", "--check"], &options[..]].concat())
+    };
+    let good = check("up:1")?;
+    assert_eq!(
+        String::from_utf8(good.stdout)?,
+        "lan, up: can be ports of a gateway\n"
+    );
+    assert_eq!(good.status.code(), Some(0));
+    let bad = check("nowhere:1")?;
+    let said = String::from_utf8(bad.stderr)?;
+    ensure!(said.contains("port nowhere does not exist"), "{said}");
+    assert_eq!(bad.status.code(), Some(1));
+    assert_eq!([lan.link("lan")?, lan.link("up")?], before);
+    Ok(())
+}
+
+#[test]
 fn mistakes_have_a_line_and_a_status() -> Result<()> {
     let lab = Lab::fig1()?;
     lab.open_gateway(0)?;

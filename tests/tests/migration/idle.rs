@@ -6,35 +6,57 @@ use serde_json::{Value, json};
 
 use super::{Stage, answers};
 
-/// Migrates an idle guest, and gives the kinds of announcements that came of it.
+/// Migrates an idle guest three times, and gives the kinds of announcements that came of it.
 fn moves_before_it_is_up(card: Card) -> Result<Vec<Kind>> {
     let stage = Stage::second()?;
     let plan = Plan::vm13(&["--echo", "7"]).with(card);
     let mut guest = stage.boot(&plan)?;
     answers(&stage.lab, &plan)?;
     let ears = Ears::open(&stage.lab, plan.mac)?;
-    let migrated = guest.migrate(&stage.lab, 1, Way::PreCopy)?;
-    stage.wait_moves(&plan, 1)?;
-    // Its own announcements, and then an answer to the first packet that is sent to it.
-    migrated.stay()?;
-    let answered = answers(&stage.lab, &plan).context("ask it at its new place")?;
-    println!("answered in {answered:.2?}");
+    let mut migrations = Vec::new();
+    for to in [1, 0, 1] {
+        let migrated = guest.migrate(&stage.lab, to, Way::PreCopy)?;
+        migrations.push((to, migrated));
+        stage.wait_moves(&plan, migrations.len())?;
+        // Its own announcements, and then an answer to the first packet that is sent to it.
+        migrated.stay()?;
+        let answered = answers(&stage.lab, &plan).context("ask it at its new place")?;
+        println!("answered in {answered:.2?}");
+    }
     guest.pause()?;
     let account = ears.close()?;
     stage.judge(&account)?;
-    let crossing = stage.crossings(&plan, &account, &[(1, migrated)])?[0];
-    ensure!(crossing.trigger.0 == Kind::Rarp, "{crossing}");
-    let spoke = crossing.spoke.context("it answered")?;
-    ensure!(crossing.switched < spoke, "{crossing}");
-    let explained = ["explain", &plan.ipv4.to_string(), "--json"];
-    let explained: Value = serde_json::from_str(&stage.switch().cli_ok(&explained)?)?;
-    let bound = &explained["binding"];
-    let sites = (&bound["previous_site"], &bound["site"]);
-    ensure!(sites == (&json!("dc1"), &json!("dc2")), "{explained}");
-    let mut kinds: Vec<Kind> = account.news(1, &migrated).map(|heard| heard.kind).collect();
+    let crossings = stage.crossings(&plan, &account, &migrations)?;
+    let mut before = 0;
+    for crossing in &crossings {
+        ensure!(crossing.trigger.0 == Kind::Rarp, "{crossing}");
+        let spoke = crossing.spoke.context("it answered")?;
+        before += usize::from(crossing.switched < spoke);
+    }
+    // Not each time: where others keep the processors busy, the agent may have to wait for its turn.
+    ensure!(
+        before >= 2,
+        "{before} of {} times before it spoke",
+        crossings.len()
+    );
+    explained(&stage, &plan)?;
+    let told = migrations
+        .iter()
+        .flat_map(|(dc, migrated)| account.news(*dc, migrated));
+    let mut kinds: Vec<Kind> = told.map(|heard| heard.kind).collect();
     kinds.sort();
     kinds.dedup();
     Ok(kinds)
+}
+
+/// Whether `explain` has it where it came to, and from where.
+fn explained(stage: &Stage, plan: &Plan) -> Result<()> {
+    let explain = ["explain", &plan.ipv4.to_string(), "--json"];
+    let explained: Value = serde_json::from_str(&stage.switch().cli_ok(&explain)?)?;
+    let bound = &explained["binding"];
+    let sites = (&bound["previous_site"], &bound["site"]);
+    ensure!(sites == (&json!("dc1"), &json!("dc2")), "{explained}");
+    Ok(())
 }
 
 #[test]

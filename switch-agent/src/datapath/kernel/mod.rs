@@ -14,6 +14,7 @@ use aya::{
 };
 use thiserror::Error;
 
+use crate::net::xdp_features;
 use ask::{Answer, command, helper, map, mapped_array, program, swap, takes_buffers};
 
 /// A version of Linux.
@@ -79,7 +80,7 @@ const NEEDED: [Feature; 14] = [
 /// What a kernel has that the switch can do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// XDP programs see frames that are in several buffers (Linux 5.18).
+    /// XDP programs see frames that are in several buffers (Linux 5.18), and may redirect them (6.3).
     pub frags: bool,
 }
 
@@ -88,7 +89,7 @@ impl Kernel {
     #[must_use]
     pub fn warning(&self) -> Option<&'static str> {
         (!self.frags).then_some(
-            "this kernel's XDP takes no frames in several buffers (Linux 5.18 does): a port with a \
+            "this kernel's XDP redirects no frames in several buffers (Linux 6.3 does): a port with a \
              jumbo MTU, on most drivers above about 3500 bytes, needs `--xdp-mode generic`",
         )
     }
@@ -144,7 +145,7 @@ pub fn probe() -> Result<Kernel, KernelError> {
         |uname| uname.release().to_string_lossy().into_owned(),
     );
     needs(&NEEDED, &release)?;
-    let frags = has_frags().map_err(|reason| KernelError::Ask {
+    let frags = redirects_frags().map_err(|reason| KernelError::Ask {
         what: "frames in several buffers",
         reason,
     })?;
@@ -168,6 +169,12 @@ fn needs(needed: &[Feature], release: &str) -> Result<(), KernelError> {
         release: release.to_owned(),
         missing,
     })
+}
+
+/// `xdp_do_redirect` (net/core/filter.c) refuses every frame in several buffers until the kernel that also
+/// says what a driver can do for XDP.
+fn redirects_frags() -> Answer {
+    Ok(has_frags()? && xdp_features::are_told().map_err(|error| error.to_string())?)
 }
 
 fn has_frags() -> Answer {
