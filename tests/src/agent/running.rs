@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::{Agent, Namespace};
 
 /// How long an agent may take to start.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An agent that is ready, and what it was told.
 #[derive(Debug)]
