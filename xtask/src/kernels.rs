@@ -22,7 +22,7 @@ pub fn all() -> Result<()> {
 }
 
 fn ready(args: &[OsString]) -> Result<std::process::Command> {
-    let mut kernels = build::with_agent(PACKAGE, "kernels", args)?;
+    let mut kernels = build::with_agent(PACKAGE, "kernels", &[], args)?;
     if !checks::only_prints(args) {
         for (name, file) in PROGRAMS.iter().zip(built()?) {
             let mut value = OsString::from(format!("{name}="));

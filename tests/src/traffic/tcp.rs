@@ -279,7 +279,9 @@ pub(super) fn fetch(
         let count = match stream.read(&mut buffer) {
             Ok(0) => bail!("the download ended after {got} of {bytes} bytes"),
             Ok(count) => count,
-            Err(error) if is_timeout(error.kind()) && last.elapsed() < patience(PATIENCE) => continue,
+            Err(error) if is_timeout(error.kind()) && last.elapsed() < patience(PATIENCE) => {
+                continue;
+            }
             Err(error) => {
                 return Err(error).with_context(|| format!("receive byte {got} of a download"));
             }
