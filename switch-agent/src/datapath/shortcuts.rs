@@ -123,8 +123,12 @@ impl Shortcuts {
         is_it: impl Fn(&Shortcut) -> bool,
     ) -> Result<Option<Way>, MapError> {
         let bucket = shortcut::bucket(key, &self.seed, self.bits);
-        let found = self.buckets.get(bucket)?.iter().position(is_it);
-        Ok(found.map(|way| Way { bucket, way }))
+        for bucket in [bucket, shortcut::neighbour(bucket)] {
+            if let Some(way) = self.buckets.get(bucket)?.iter().position(&is_it) {
+                return Ok(Some(Way { bucket, way }));
+            }
+        }
+        Ok(None)
     }
 
     fn shortcut(&self, Way { bucket, way }: Way) -> Result<Shortcut, MapError> {
