@@ -135,6 +135,14 @@ impl Tables {
         }
     }
 
+    /// Opens the shortcut to a binding that a program has written, if it is settled.
+    pub fn reopen_shortcut(&mut self, key: &BindingKey) -> Result<(), MapError> {
+        match self.binding(key)? {
+            Some(binding) => self.lead(key, &binding),
+            None => Ok(()),
+        }
+    }
+
     /// Makes the shortcuts agree with these bindings, which are all there are. Returns those that are
     /// nobody's: see [`Tables::empty_shortcut`].
     pub fn adopt_shortcuts(

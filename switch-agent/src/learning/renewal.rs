@@ -73,3 +73,6 @@ impl<T: Clone> Renewal<T> {
         Work { empty, free }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,6 +97,8 @@ impl Ring {
 #[derive(Clone, Copy, Debug)]
 enum At {
     Begun,
+    /// Has found no shortcut.
+    Asks,
     Decided(Option<Binding>),
     /// Has to wait behind others if any are on their way.
     Behind(Binding, How),
@@ -124,6 +126,8 @@ pub struct World {
     pub now_ns: u64,
     pub policy: Policy,
     pub bindings: [Option<Binding>; ADDRESSES],
+    /// The sites that open shortcuts lead to.
+    pub shortcuts: [Option<u32>; ADDRESSES],
     /// By slot and [`To`].
     pub queued: [[u64; 2]; ADDRESSES],
     pub runs: [u64; CPUS],
@@ -167,6 +171,7 @@ impl World {
                 pin_mac: false,
             },
             bindings: [None; ADDRESSES],
+            shortcuts: [None; ADDRESSES],
             queued: [[0; 2]; ADDRESSES],
             runs: [0; CPUS],
             departures: Vec::new(),
@@ -225,7 +230,11 @@ impl World {
     /// What a program does next, and where it is then.
     fn go_on(&mut self, frame: Frame, at: At) -> Option<At> {
         Some(match at {
-            At::Begun => At::Decided(self.bindings[frame.address]),
+            At::Begun if self.shortcuts[frame.address] == Some(frame.site) => {
+                At::Leaving(Some(How::Direct))
+            }
+            At::Begun => At::Asks,
+            At::Asks => At::Decided(self.bindings[frame.address]),
             At::Decided(binding) => self.decide(frame, binding),
             At::Behind(binding, how) => {
                 if self.nothing_is_before(&binding) {
