@@ -32,7 +32,7 @@ const PLACE: usize = offset_of!(Shortcut, place) / size_of::<u64>();
 const HEARD: usize = offset_of!(Shortcut, down_last_ns) / size_of::<u64>();
 
 /// Which shortcut: a bucket, and which of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     bucket: u32,
     way: usize,
@@ -42,6 +42,22 @@ impl Way {
     /// Its number among all.
     pub fn index(&self) -> usize {
         self.bucket as usize * WAYS + self.way
+    }
+}
+
+/// A shortcut that was found, as it was then.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// Which it is.
+    pub way: Way,
+    place: u64,
+    down_last_ns: u64,
+}
+
+impl Found {
+    /// Whether frames go straight to this site.
+    pub fn leads_to(&self, site: u32) -> bool {
+        self.place & OPEN != 0 && self.place as u32 == site
     }
 }
 
@@ -107,25 +123,29 @@ impl Shortcuts {
     }
 
     /// The shortcut of a bound address, open or not, if it has one.
-    pub fn of(&self, key: &BindingKey) -> Result<Option<Way>, MapError> {
+    pub fn of(&self, key: &BindingKey) -> Result<Option<Found>, MapError> {
         self.find(key, |shortcut| shortcut.is_of(key))
-    }
-
-    /// Whether frames of an address go straight to this site.
-    pub fn leads_to(&self, way: Way, site: u32) -> Result<bool, MapError> {
-        let place = self.shortcut(way)?.place;
-        Ok(place & OPEN != 0 && place as u32 == site)
     }
 
     fn find(
         &self,
         key: &BindingKey,
         is_it: impl Fn(&Shortcut) -> bool,
-    ) -> Result<Option<Way>, MapError> {
+    ) -> Result<Option<Found>, MapError> {
         let bucket = shortcut::bucket(key, &self.seed, self.bits);
         for bucket in [bucket, shortcut::neighbour(bucket)] {
-            if let Some(way) = self.buckets.get(bucket)?.iter().position(&is_it) {
-                return Ok(Some(Way { bucket, way }));
+            let shortcuts = self.buckets.get(bucket)?;
+            if let Some(way) = shortcuts.iter().position(&is_it) {
+                let Shortcut {
+                    place,
+                    down_last_ns,
+                    ..
+                } = shortcuts[way];
+                return Ok(Some(Found {
+                    way: Way { bucket, way },
+                    place,
+                    down_last_ns,
+                }));
             }
         }
         Ok(None)
@@ -141,8 +161,7 @@ impl Shortcuts {
 
     /// Before a binding is changed: no program that begins after this goes by what it was.
     pub fn close(&mut self, key: &BindingKey) -> Result<(), MapError> {
-        if let Some(way) = self.of(key)? {
-            let place = self.shortcut(way)?.place;
+        if let Some(Found { way, place, .. }) = self.of(key)? {
             self.set(way, PLACE, place & !OPEN)?;
             // Before what is written to the map.
             fence(Ordering::SeqCst);
@@ -154,9 +173,9 @@ impl Shortcuts {
     /// there is room; if there is, the binding has to be looked at again, for a program may have moved it.
     pub fn lead(&mut self, key: &BindingKey, site: u32) -> Result<bool, MapError> {
         let way = match self.of(key)? {
-            Some(way) => way,
+            Some(found) => found.way,
             None => {
-                let Some(way) = self.find(key, Shortcut::is_free)? else {
+                let Some(Found { way, .. }) = self.find(key, Shortcut::is_free)? else {
                     return Ok(false);
                 };
                 for (word, half) in key.address.halves().into_iter().enumerate() {
@@ -173,7 +192,7 @@ impl Shortcuts {
 
     /// Before a binding is removed: closes its shortcut for good.
     pub fn leave(&mut self, key: &BindingKey) -> Result<Option<Way>, MapError> {
-        let way = self.of(key)?;
+        let way = self.of(key)?.map(|found| found.way);
         if let Some(way) = way {
             self.set_leaving(way)?;
         }
@@ -224,10 +243,13 @@ impl Shortcuts {
     /// What went by the shortcut of an address, over all CPUs.
     pub fn sum(&self, key: &BindingKey) -> Result<FlowTraffic, MapError> {
         let mut sum = FlowTraffic::default();
-        let Some(way) = self.of(key)? else {
+        let Some(Found {
+            way, down_last_ns, ..
+        }) = self.of(key)?
+        else {
             return Ok(sum);
         };
-        sum.down_last_ns = self.shortcut(way)?.down_last_ns;
+        sum.down_last_ns = down_last_ns;
         for index in self.rows(way) {
             let ShortcutTraffic {
                 up_packets,
@@ -246,5 +268,146 @@ impl Shortcuts {
     /// The counters of a shortcut's bucket, CPU by CPU.
     fn rows(&self, Way { bucket, .. }: Way) -> impl Iterator<Item = u32> + use<> {
         (bucket..self.traffic.len()).step_by(1 << self.bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use switch_ebpf::frame::Address;
+
+    use super::*;
+
+    /// `BPF_F_MMAPABLE` of linux/bpf.h.
+    const MAPPABLE: u32 = 1 << 10;
+    const BITS: u32 = 3;
+    const CPUS: u32 = 2;
+    const SITE: u32 = 5;
+
+    fn shortcuts() -> Shortcuts {
+        let buckets: Array<MapData, Bucket> =
+            Array::create(1 << BITS, MAPPABLE).expect("a map; these tests need root");
+        let traffic: Array<MapData, BucketTraffic> =
+            Array::create(CPUS << BITS, MAPPABLE).expect("a map");
+        Shortcuts {
+            buckets: Mapped::open(buckets.map()).expect("map it"),
+            traffic: Mapped::open(traffic.map()).expect("map it"),
+            seed: [1, 3, 5, 7, 9, 11].map(|word: u64| word.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            bits: BITS,
+        }
+    }
+
+    fn key(number: u32) -> BindingKey {
+        BindingKey {
+            network: 2,
+            address: Address::v4((0x0a00_0000 + number).to_be_bytes()),
+        }
+    }
+
+    fn find(shortcuts: &Shortcuts, key: &BindingKey) -> Option<Way> {
+        shortcuts.of(key).expect("read").map(|found| found.way)
+    }
+
+    fn way_of(shortcuts: &Shortcuts, key: &BindingKey) -> Way {
+        find(shortcuts, key).expect("it has one")
+    }
+
+    fn leads(shortcuts: &Shortcuts, key: &BindingKey, site: u32) -> bool {
+        let found = shortcuts.of(key).expect("read");
+        found.expect("it has one").leads_to(site)
+    }
+
+    #[test]
+    fn it_is_opened_and_closed_and_stays_the_address_s() {
+        let mut shortcuts = shortcuts();
+        let key = key(1);
+        shortcuts.close(&key).expect("nothing to close");
+        assert_eq!(find(&shortcuts, &key), None);
+        assert!(shortcuts.lead(&key, SITE).expect("write"));
+        let way = way_of(&shortcuts, &key);
+        assert!(leads(&shortcuts, &key, SITE) && !leads(&shortcuts, &key, SITE + 1));
+        shortcuts.close(&key).expect("close");
+        assert!(!leads(&shortcuts, &key, SITE));
+        assert!(shortcuts.lead(&key, SITE + 1).expect("write"));
+        assert_eq!(way_of(&shortcuts, &key), way);
+        assert!(leads(&shortcuts, &key, SITE + 1));
+        let other_network = BindingKey { network: 1, ..key };
+        assert_eq!(find(&shortcuts, &other_network), None);
+    }
+
+    #[test]
+    fn what_goes_by_it_is_the_sum_of_the_cpus_and_is_gone_with_it() {
+        let mut shortcuts = shortcuts();
+        let key = key(1);
+        assert!(shortcuts.lead(&key, SITE).expect("write"));
+        let way = way_of(&shortcuts, &key);
+        let rows: Vec<_> = shortcuts.rows(way).collect();
+        assert_eq!(rows, [way.bucket, way.bucket + (1 << BITS)]);
+        for (row, many) in rows.iter().zip([1, 10]) {
+            let counted = ShortcutTraffic {
+                up_packets: many,
+                up_bytes: 2 * many,
+                down_packets: 3 * many,
+                down_bytes: 4 * many,
+            };
+            let write = |mut traffic: BucketTraffic| {
+                traffic.fill(ShortcutTraffic {
+                    up_packets: 77,
+                    ..counted
+                });
+                traffic[way.way] = counted;
+                traffic
+            };
+            shortcuts.traffic.change(*row, write).expect("count");
+        }
+        shortcuts.set(way, HEARD, 99).expect("hear");
+        let sum = shortcuts.sum(&key).expect("read");
+        let all = FlowTraffic {
+            up_packets: 11,
+            up_bytes: 22,
+            down_packets: 33,
+            down_bytes: 44,
+            down_last_ns: 99,
+        };
+        assert_eq!(sum, all);
+
+        assert_eq!(shortcuts.leave(&key).expect("leave"), Some(way));
+        assert_eq!(find(&shortcuts, &key), None);
+        let taken = |shortcuts: &Shortcuts| {
+            shortcuts
+                .taken()
+                .map(|way| way.expect("read"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(taken(&shortcuts), [way]);
+        // Until it is free nobody has it, not even who had it before.
+        shortcuts.empty(way).expect("empty");
+        assert_eq!(taken(&shortcuts), [way]);
+        shortcuts.free(way).expect("free");
+        assert_eq!(taken(&shortcuts), []);
+        assert!(shortcuts.lead(&key, SITE).expect("write"));
+        assert_eq!(way_of(&shortcuts, &key), way);
+        assert_eq!(shortcuts.sum(&key).expect("read"), FlowTraffic::default());
+        let others = shortcuts.traffic.get(way.bucket).expect("read")[1 - way.way];
+        assert_eq!(others.up_packets, 77);
+    }
+
+    /// Nothing but room is missing: those who have a shortcut keep it, each its own.
+    #[test]
+    fn there_are_as_many_as_there_is_room_for() {
+        let mut shortcuts = shortcuts();
+        let keys: Vec<_> = (0..200).map(key).collect();
+        let mut with = Vec::new();
+        for key in &keys {
+            if shortcuts.lead(key, SITE).expect("write") {
+                with.push(way_of(&shortcuts, key).index());
+            }
+        }
+        with.sort_unstable();
+        let all: Vec<_> = (0..shortcuts.len()).collect();
+        assert_eq!(with, all);
+        let found = keys
+            .iter()
+            .filter(|key| shortcuts.of(key).expect("read").is_some());
+        assert_eq!(found.count(), shortcuts.len());
     }
 }

@@ -152,19 +152,16 @@ impl Tables {
         // One for each way, not a set: there may be two million.
         let mut owned = vec![false; self.shortcuts.len()];
         for (key, binding) in bindings {
-            let way = self.shortcuts.of(key)?;
-            let agrees = match way {
-                Some(way) if binding.phase == PHASE_SETTLED => {
-                    self.shortcuts.leads_to(way, binding.site)?
-                }
-                _ => false,
-            };
+            let mut found = self.shortcuts.of(key)?;
+            let is_settled = binding.phase == PHASE_SETTLED;
+            let agrees = is_settled && found.is_some_and(|found| found.leads_to(binding.site));
             if !agrees {
                 self.shortcuts.close(key)?;
                 self.lead(key, binding)?;
+                found = self.shortcuts.of(key)?;
             }
-            if let Some(way) = self.shortcuts.of(key)? {
-                owned[way.index()] = true;
+            if let Some(found) = found {
+                owned[found.way.index()] = true;
             }
         }
         let is_nobodys = |way: &Result<Way, _>| !matches!(way, Ok(way) if owned[way.index()]);
