@@ -273,6 +273,7 @@ impl Shortcuts {
 
 #[cfg(test)]
 mod tests {
+    use aya::maps::IterableMap as _;
     use switch_ebpf::frame::Address;
 
     use super::*;
