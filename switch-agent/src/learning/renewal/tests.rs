@@ -55,12 +55,12 @@ struct World {
     passed: usize,
 }
 
-/// Who goes on.
+/// Who goes on, by how many steps.
 #[derive(Clone, Debug)]
 enum Choice {
     Begin(usize, u8, [usize; WORDS]),
-    Program(usize),
-    Agent,
+    Program(usize, usize),
+    Agent(usize),
     /// The agent binds this address, or moves it or removes it if the shortcut is its own.
     Order(u8, bool),
     Turn,
@@ -120,8 +120,12 @@ impl World {
                 self.note();
             }
             Choice::Begin(..) => {}
-            Choice::Program(cpu) => self.program(cpu)?,
-            Choice::Agent => self.agent(),
+            Choice::Program(cpu, steps) => {
+                for _ in 0..steps {
+                    self.program(cpu)?;
+                }
+            }
+            Choice::Agent(steps) => (0..steps).for_each(|_| self.agent()),
             Choice::Order(number, remove) => self.order(number, remove),
             Choice::Turn if self.steps.is_empty() => self.turn(),
             Choice::Turn => {}
@@ -229,10 +233,10 @@ fn choice() -> impl Strategy<Value = Choice> {
     let order = Just([0, 1, PLACE]).prop_shuffle();
     prop_oneof![
         4 => (0..CPUS, 0..2_u8, order).prop_map(|(cpu, wanted, order)| Choice::Begin(cpu, wanted, order)),
-        8 => (0..CPUS).prop_map(Choice::Program),
-        8 => Just(Choice::Agent),
+        4 => (0..CPUS, 1..=WORDS + 1).prop_map(|(cpu, steps)| Choice::Program(cpu, steps)),
+        8 => (1..6_usize).prop_map(Choice::Agent),
         4 => (0..2_u8, any::<bool>()).prop_map(|(number, remove)| Choice::Order(number, remove)),
-        4 => Just(Choice::Turn),
+        8 => Just(Choice::Turn),
         1 => Just(Choice::Kill),
     ]
 }
@@ -261,9 +265,9 @@ fn two_ends_of_programs_free_a_shortcut() {
         }
         (world.passed, world.shortcut().is_free())
     };
-    let agent = [const { Choice::Agent }; 3];
+    let agent = [Choice::Agent(3)];
     let begin = Choice::Begin(0, 0, [0, 1, PLACE]);
-    let program = [const { Choice::Program(0) }; 4];
+    let program = [Choice::Program(0, 4)];
     go_on(&[Choice::Order(0, false)]);
     go_on(&agent);
     go_on(&[begin.clone()]);

@@ -128,6 +128,8 @@ pub struct World {
     pub bindings: [Option<Binding>; ADDRESSES],
     /// The sites that open shortcuts lead to.
     pub shortcuts: [Option<u32>; ADDRESSES],
+    /// Whether one was ever open that the binding contradicted.
+    pub contradicted: bool,
     /// By slot and [`To`].
     pub queued: [[u64; 2]; ADDRESSES],
     pub runs: [u64; CPUS],
@@ -172,6 +174,7 @@ impl World {
             },
             bindings: [None; ADDRESSES],
             shortcuts: [None; ADDRESSES],
+            contradicted: false,
             queued: [[0; 2]; ADDRESSES],
             runs: [0; CPUS],
             departures: Vec::new(),
@@ -217,6 +220,11 @@ impl World {
     /// One step of a CPU's program, or the arrival of its next frame.
     pub fn step(&mut self, cpu: usize) {
         self.now_ns += 1;
+        for (binding, shortcut) in self.bindings.iter().zip(self.shortcuts) {
+            let settled = binding.filter(|binding| binding.phase == PHASE_SETTLED);
+            let agrees = settled.map(|binding| binding.site) == shortcut;
+            self.contradicted |= shortcut.is_some() && !agrees;
+        }
         let next = match self.cpus[cpu].running {
             Some((frame, at)) => self.go_on(frame, at).map(|at| (frame, at)),
             None => self.cpus[cpu].arriving.pop_front().map(|frame| {
