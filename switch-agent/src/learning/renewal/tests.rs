@@ -286,3 +286,30 @@ fn two_ends_of_programs_free_a_shortcut() {
     }
     assert_eq!(go_on(&[]), (1, true));
 }
+
+/// One that begins after the address is gone may still read whose the shortcut was. It is nobody else's
+/// before that program has ended, too.
+#[test]
+fn who_has_read_the_old_address_finds_no_new_site() {
+    let mut world = World::new();
+    let mut go_on = |choices: &[Choice]| {
+        for choice in choices {
+            world.go_on(choice.clone()).expect("no mixture");
+        }
+        world.leads(1)
+    };
+    let agent = Choice::Agent(4);
+    let bind = |number| [Choice::Order(number, false), agent.clone()];
+    let turn = [Choice::Turn, agent.clone()];
+    go_on(&bind(0));
+    go_on(&[Choice::Order(0, true), agent.clone()]);
+    go_on(&turn);
+    go_on(&[Choice::Begin(0, 0, [0, 1, PLACE]), Choice::Program(0, 2)]);
+    for _ in 0..4 {
+        go_on(&turn);
+        assert_eq!(go_on(&bind(1)), None);
+    }
+    go_on(&[Choice::Program(0, 2)]);
+    go_on(&turn);
+    assert!(go_on(&bind(1)).is_some());
+}
