@@ -270,7 +270,7 @@ fn two_ends_of_programs_free_a_shortcut() {
     let program = [Choice::Program(0, 4)];
     go_on(&[Choice::Order(0, false)]);
     go_on(&agent);
-    go_on(&[begin.clone()]);
+    go_on(std::slice::from_ref(&begin));
     assert_eq!(go_on(&program), (1, false));
     // One that runs meanwhile.
     go_on(&[begin, Choice::Order(0, true)]);

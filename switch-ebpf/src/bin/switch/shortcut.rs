@@ -52,8 +52,8 @@ fn bucket(key: &BindingKey) -> u32 {
 pub fn find(key: &BindingKey) -> Option<Open> {
     let bucket = bucket(key);
     let traffic = traffic_of(bucket)?;
-    // Both lines are fetched at once, where the processor would come to this one only after the frame was
-    // changed: a tenth of the time that a frame takes in a table that no cache holds.
+    // Both lines are asked for at once. The processor would come to this one only after the frame was
+    // changed, and no cache may hold either.
     // SAFETY: `traffic` points to an element of the map.
     unsafe { (&raw const (*traffic).up_packets).read_volatile() };
     if let Some(open) = find_in(bucket, traffic, key) {
