@@ -5,9 +5,9 @@ use switch_ebpf::abi::MODE_NATIVE;
 use thiserror::Error;
 
 use crate::{
-    datapath::{DatapathError, Pins},
+    datapath::{DatapathError, Kernel, KernelError, Pins, kernel},
     net::link::{self, Link},
-    ports::{self, Changes, KernelError, Port, PortError, Restored},
+    ports::{self, Changes, Port, PortError, Restored},
     state::{State, StateError, StateFile},
     types::{InstanceName, PortName},
 };
@@ -48,15 +48,14 @@ pub enum InstanceError {
 /// Ports made ready: what was changed, and what they are now.
 pub(crate) type Ready = (Vec<Changes>, Vec<(PortName, Link)>);
 
-/// Refuses what cannot work before anything is touched.
-pub fn check_host() -> Result<(), InstanceError> {
-    ports::check_kernel()?;
+/// Refuses what cannot work before anything is touched, and says what the kernel can do.
+pub fn check_host() -> Result<Kernel, InstanceError> {
     for capability in CAPABILITIES {
         if !caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false) {
             return Err(InstanceError::Privileges(capability));
         }
     }
-    Ok(())
+    Ok(kernel::probe()?)
 }
 
 /// Everything that stops these ports, each in a line; warnings go to `warn`.

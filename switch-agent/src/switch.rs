@@ -1,5 +1,8 @@
 //! A switch from start to end: ports made ready, datapath loaded and attached, learner running.
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, thread, time::Duration};
 
 use aya_log::EbpfLogger;
@@ -10,7 +13,9 @@ use crate::{
     api::{AnyStats, Explanation, Flow, Order},
     config::Config,
     control::{Backend, Journal},
-    datapath::{DatapathError, Names, Pins, PortEntry, Programs, Rings, SWITCH, Tables, Topology},
+    datapath::{
+        DatapathError, Kernel, Names, Pins, PortEntry, Programs, Rings, SWITCH, Tables, Topology,
+    },
     instance::{self, InstanceError, check_host, check_ports},
     learning::{self, Handle, LearnError, Record, Trust},
     learning_key::{Key, KeyError},
@@ -113,7 +118,15 @@ impl Switch {
     ///
     /// If that fails, everything is as it was before.
     pub fn start(config: &Config, instance: &InstanceName) -> Result<Self, SwitchError> {
-        check_host()?;
+        Self::start_under(check_host()?, config, instance)
+    }
+
+    /// [`Self::start`] under a kernel that can do this.
+    fn start_under(
+        kernel: Kernel,
+        config: &Config,
+        instance: &InstanceName,
+    ) -> Result<Self, SwitchError> {
         let trust = trust(config)?;
         let (pins, state) = (Pins::of(instance), StateFile::of(instance));
         let earlier = state
@@ -127,7 +140,7 @@ impl Switch {
         if !problems.is_empty() {
             return Err(InstanceError::Ports(problems).into());
         }
-        let mut programs = Programs::load(&SWITCH, &pins, config.max_flows)?;
+        let mut programs = Programs::load(&SWITCH, kernel, &pins, config.max_flows)?;
         let adopted = programs.adopted;
         let started = Self::start_on(
             config,

@@ -4,8 +4,8 @@ use std::{ffi::OsString, fs};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// The oldest kernel that has all the XDP programs use.
-const OLDEST_KERNEL: (u32, u32) = (5, 18);
+/// The oldest kernel that has, by its version, all that the XDP programs use. The agent asks for each thing.
+const OLDEST_KERNEL: (u32, u32) = (5, 12);
 
 /// The capabilities for namespaces, interfaces and BPF: CAP_NET_ADMIN and CAP_SYS_ADMIN.
 const CAPABILITIES: u64 = 1 << 12 | 1 << 21;

@@ -1,30 +1,28 @@
 //! Loads the programs onto the pinned maps, and attaches them to ports by pinned links.
 
-use std::path::Path;
-
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{Array, Map, MapData, MapError, MapInfo},
-    programs::{
-        ProgramError, RawTracePoint, Xdp, XdpMode,
-        links::{FdLink, LinkError, PinnedLink},
-        xdp::XdpLink,
-    },
+    programs::{ProgramError, RawTracePoint, Xdp, links::FdLink},
 };
 use aya_log::EbpfLogger;
 use switch_ebpf::abi::{
-    DEFAULT_MAX_FLOWS, LAYOUT_VERSION, MODE_GENERIC, MODE_NATIVE, Meta, gateway, names,
-    shortcut::bucket_bits,
+    DEFAULT_MAX_FLOWS, LAYOUT_VERSION, Meta, gateway, names, shortcut::bucket_bits,
 };
 
-use super::{DatapathError, Pins, shortcuts, tables};
+use super::{
+    DatapathError, Kernel, Pins,
+    attach::{Attached, adopt, attach},
+    shortcuts, tables,
+};
 use crate::{config, net::link::Link, types::PortName};
 
 /// An object file of programs, and what its maps are like.
 pub struct Object {
     bytes: &'static [u8],
-    /// Name of the program of every port.
+    /// Name of the program of every port, and of the one for a kernel without frames in several buffers.
     program: &'static str,
+    linear_program: &'static str,
     /// The version of its maps.
     pub(super) layout: u32,
     /// The maps that hold something of each flow.
@@ -37,6 +35,7 @@ pub struct Object {
 pub static SWITCH: Object = Object {
     bytes: include_bytes_aligned!(concat!(env!("OUT_DIR"), "/switch")),
     program: "switch",
+    linear_program: "switch_linear",
     layout: LAYOUT_VERSION,
     by_flow: &[
         names::BINDINGS,
@@ -51,6 +50,7 @@ pub static SWITCH: Object = Object {
 pub static GATEWAY: Object = Object {
     bytes: include_bytes_aligned!(concat!(env!("OUT_DIR"), "/gateway")),
     program: "gateway",
+    linear_program: "gateway_linear",
     layout: gateway::LAYOUT_VERSION,
     by_flow: &[],
     has_shortcuts: false,
@@ -65,17 +65,9 @@ const EGRESS_PROGRAMS: [(&str, &str); 2] = [
 /// The loaded programs. The kernel keeps what is attached when this is dropped.
 pub struct Programs {
     object: &'static Object,
+    kernel: Kernel,
     ebpf: Ebpf,
     /// Whether the maps were there before.
-    pub adopted: bool,
-}
-
-/// How a port was attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attached {
-    /// [`MODE_NATIVE`] or [`MODE_GENERIC`].
-    pub mode: u16,
-    /// Whether a link of a former run was taken over, with no frame in between.
     pub adopted: bool,
 }
 
@@ -86,9 +78,13 @@ impl Programs {
     /// What is pinned has another layout or another size; the kernel refuses a program.
     pub fn load(
         object: &'static Object,
+        kernel: Kernel,
         pins: &Pins,
         max_flows: Option<u32>,
     ) -> Result<Self, DatapathError> {
+        if let Some(warning) = kernel.warning() {
+            tracing::warn!("{warning}");
+        }
         if object.bytes.is_empty() {
             return Err(DatapathError::NotBuilt);
         }
@@ -104,7 +100,7 @@ impl Programs {
         }
         let adopted = found.is_some();
         let max_flows = found.or(max_flows).unwrap_or(DEFAULT_MAX_FLOWS);
-        let loaded = Self::load_onto(object, pins, max_flows, adopted);
+        let loaded = Self::load_onto(object, kernel, pins, max_flows, adopted);
         if loaded.is_err() && !adopted {
             pins.remove()?;
         }
@@ -113,6 +109,7 @@ impl Programs {
 
     fn load_onto(
         object: &'static Object,
+        kernel: Kernel,
         pins: &Pins,
         max_flows: u32,
         adopted: bool,
@@ -138,9 +135,12 @@ impl Programs {
             loader.override_global(names::BUCKET_BITS, &bits, true);
             loader.override_global(names::SEED, &*seed, true);
         }
+        let frags = u32::from(kernel.frags);
+        loader.override_global(names::FRAGS, &frags, true);
         let ebpf = loader.load(object.bytes)?;
         let mut programs = Self {
             object,
+            kernel,
             ebpf,
             adopted,
         };
@@ -172,10 +172,12 @@ impl Programs {
     }
 
     fn xdp(&mut self) -> Result<&mut Xdp, DatapathError> {
-        let program = self
-            .ebpf
-            .program_mut(self.object.program)
-            .ok_or(DatapathError::NotBuilt)?;
+        let name = if self.kernel.frags {
+            self.object.program
+        } else {
+            self.object.linear_program
+        };
+        let program = self.ebpf.program_mut(name).ok_or(DatapathError::NotBuilt)?;
         program.try_into().map_err(self.object.error())
     }
 
@@ -231,8 +233,30 @@ impl Programs {
 impl Object {
     fn error(&self) -> impl Fn(ProgramError) -> DatapathError + Copy + use<> {
         let program = self.program;
-        move |source| DatapathError::Program { program, source }
+        move |source| match source {
+            ProgramError::LoadError {
+                io_error,
+                verifier_log,
+            } => {
+                let log = verifier_log.to_string();
+                tracing::debug!("the verifier says of `{program}`:\n{log}");
+                DatapathError::Verifier {
+                    program,
+                    reason: last_word(&log).map_or(io_error.to_string(), str::to_owned),
+                }
+            }
+            source => DatapathError::Program { program, source },
+        }
     }
+}
+
+/// Why the verifier stopped: what stands in front of its statistics.
+fn last_word(log: &str) -> Option<&str> {
+    let statistics = ["verification time ", "stack depth ", "processed "];
+    let lines = log.lines().map(str::trim);
+    lines
+        .rev()
+        .find(|line| !line.is_empty() && !statistics.iter().any(|begin| line.starts_with(begin)))
 }
 
 /// Attaches a program to a tracepoint, and has it take the place of a former run's. For a moment both
@@ -291,99 +315,50 @@ fn write_meta(pins: &Pins, layout: u32, max_flows: u32) -> Result<(), DatapathEr
     .map_err(error)
 }
 
-/// Takes over the pinned link of a former run, if it still is the one at the port: the kernel
-/// replaces the program between two frames.
-fn adopt(
-    program: &mut Xdp,
-    failed: impl Fn(ProgramError) -> DatapathError,
-    pin: &Path,
-    port: &PortName,
-    link: &Link,
-) -> Result<Option<Attached>, DatapathError> {
-    let error = |verb, source| DatapathError::Link {
-        verb,
-        port: port.as_str().to_owned(),
-        source,
-    };
-    let Ok(pinned) = PinnedLink::from_pin(pin) else {
-        return Ok(None);
-    };
-    let owned = FdLink::from(pinned);
-    let at_port = link.xdp.as_ref();
-    let id = owned
-        .info()
-        .map_err(|source| error("read", source))?
-        .program_id();
-    let Some(at_port) = at_port.filter(|attached| attached.prog_id == id) else {
-        // The port it was attached to is gone, and the link with it.
-        std::fs::remove_file(pin).map_err(|source| DatapathError::Pins {
-            verb: "remove",
-            path: pin.to_owned(),
-            source,
-        })?;
-        return Ok(None);
-    };
-    let mode = match at_port.mode {
-        crate::net::link::XdpMode::Generic => MODE_GENERIC,
-        _ => MODE_NATIVE,
-    };
-    let owned = XdpLink::try_from(owned).map_err(|source: LinkError| error("own", source))?;
-    let id = program.attach_to_link(owned).map_err(&failed)?;
-    // The pin keeps the link; forgetting ours must not detach it.
-    let owned = program.take_link(id).map_err(&failed)?;
-    drop(FdLink::try_from(owned).map_err(|source| error("own", source))?);
-    Ok(Some(Attached {
-        mode,
-        adopted: true,
-    }))
-}
-
-fn attach(
-    program: &mut Xdp,
-    port: &PortName,
-    link: &Link,
-    mode: config::XdpMode,
-) -> Result<(aya::programs::xdp::XdpLinkId, u16), DatapathError> {
-    let failed = |mode, source: ProgramError, hint| DatapathError::Attach {
-        port: port.as_str().to_owned(),
-        mode,
-        reason: reason(&source),
-        hint,
-    };
-    match mode {
-        config::XdpMode::Native => program
-            .attach_to_if_index(link.index, XdpMode::Driver)
-            .map(|id| (id, MODE_NATIVE))
-            .map_err(|source| failed("native", source, NATIVE_HINT)),
-        config::XdpMode::Generic => program
-            .attach_to_if_index(link.index, XdpMode::Skb)
-            .map(|id| (id, MODE_GENERIC))
-            .map_err(|source| failed("generic", source, "")),
-        config::XdpMode::Auto => match program.attach_to_if_index(link.index, XdpMode::Driver) {
-            Ok(id) => Ok((id, MODE_NATIVE)),
-            Err(source) => {
-                tracing::warn!(
-                    port = port.as_str(),
-                    reason = reason(&source),
-                    "the driver cannot run XDP programs: the port uses generic mode, which is slower"
-                );
-                program
-                    .attach_to_if_index(link.index, XdpMode::Skb)
-                    .map(|id| (id, MODE_GENERIC))
-                    .map_err(|source| failed("generic", source, ""))
-            }
-        },
-    }
-}
-
-const NATIVE_HINT: &str = "; if the driver cannot run XDP programs, or not at this MTU, try \
-    `--xdp-mode generic`, which is slower";
-
 /// The innermost cause: aya's own words say only that a system call failed.
-fn reason(error: &dyn std::error::Error) -> String {
+pub(super) fn reason(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GATEWAY, Kernel, Pins, Programs, SWITCH, last_word};
+    use crate::types::InstanceName;
+
+    /// Of the running kernel what it can do, and of every kernel what one before 5.18 can.
+    #[test]
+    fn the_verifier_takes_every_program() {
+        let here = crate::datapath::kernel::probe().expect("a kernel");
+        for (object, kernel) in [&SWITCH, &GATEWAY]
+            .into_iter()
+            .flat_map(|object| [(object, here), (object, Kernel { frags: false })])
+        {
+            let name = format!("test-load-{}", std::process::id());
+            let pins = Pins::of(&name.parse::<InstanceName>().expect("a name"));
+            let loaded = Programs::load(object, kernel, &pins, None);
+            pins.remove().expect("no pins");
+            assert!(
+                loaded.is_ok(),
+                "{} {kernel:?}: {:?}",
+                object.program,
+                loaded.err()
+            );
+        }
+    }
+
+    #[test]
+    fn the_verifiers_reason_is_in_front_of_its_statistics() {
+        let log = "1484: (85) call bpf_xdp_load_bytes#189\nR4 invalid zero-sized read: u64=[0,4294967295]\n\
+                   verification time 347743 usec\nstack depth 96+48\nprocessed 5006 insns (limit 1000000)\n";
+        assert_eq!(
+            last_word(log),
+            Some("R4 invalid zero-sized read: u64=[0,4294967295]")
+        );
+        assert_eq!(last_word("processed 0 insns\n"), None);
+        assert_eq!(last_word(""), None);
+    }
 }

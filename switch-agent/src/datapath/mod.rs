@@ -1,10 +1,12 @@
 //! The datapath as the agent sees it: programs loaded, maps pinned and typed, ports attached.
 
 mod allowed;
+mod attach;
 mod attachments;
 mod batch;
 mod bpf;
 mod flow_counters;
+pub mod kernel;
 mod leave;
 mod load;
 mod mapped;
@@ -16,13 +18,15 @@ mod topology;
 
 use std::{io, path::PathBuf};
 
+pub use attach::Attached;
 use aya::{
     EbpfError,
     maps::{MapError, xdp::XdpMapError},
     pin::PinError,
     programs::{ProgramError, links::LinkError},
 };
-pub use load::{Attached, GATEWAY, Object, Programs, SWITCH};
+pub use kernel::{Kernel, KernelError};
+pub use load::{GATEWAY, Object, Programs, SWITCH};
 pub use pins::Pins;
 pub use shortcuts::Way;
 pub use tables::{Rings, Tables};
@@ -122,8 +126,19 @@ pub enum DatapathError {
     Program {
         /// The program.
         program: &'static str,
-        /// Why, with the verifier's words.
+        /// Why.
         source: ProgramError,
+    },
+    /// The verifier does not take a program.
+    #[error(
+        "this kernel's verifier refuses the XDP program `{program}`: {reason}; boot another kernel, the \
+         switch is tried on Linux 6.1 and newer (`--log-level debug` shows all that the verifier says)"
+    )]
+    Verifier {
+        /// The program.
+        program: &'static str,
+        /// The verifier's last word.
+        reason: String,
     },
     /// A port cannot take the program.
     #[error("cannot attach to port {port} in {mode} mode: {reason}{hint}")]

@@ -124,7 +124,7 @@ impl Gateway {
     ///
     /// If that fails, everything is as it was before.
     pub fn start(config: GatewayConfig, instance: &InstanceName) -> Result<Self, GatewayError> {
-        check_host()?;
+        let kernel = check_host()?;
         let key = config.key_file.as_deref().map(Key::load).transpose()?;
         let given = config.addresses.as_deref().map(address_file::load);
         let stations = Stations::new(given.transpose()?.unwrap_or_default());
@@ -145,7 +145,7 @@ impl Gateway {
         let notifier = notifier.map_err(GatewayError::Thread)?;
         warn_of_families(&config);
 
-        let mut programs = Programs::load(&GATEWAY, &pins, None)?;
+        let mut programs = Programs::load(&GATEWAY, kernel, &pins, None)?;
         let (adopted, words) = (programs.adopted, programs.words());
         let start = || {
             let log = Arc::<Log>::default();

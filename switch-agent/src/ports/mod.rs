@@ -16,7 +16,6 @@
 //! that the agent sends.
 
 mod check;
-mod kernel;
 mod prepare;
 mod restore;
 #[cfg(test)]
@@ -28,7 +27,6 @@ use crate::net::{
 };
 
 pub use check::{Report, check, takes_redirects};
-pub use kernel::{KernelError, check_kernel, kernel_supported};
 pub use prepare::{Changes, PortError, PreparedPort, apply, plan, prepare};
 pub use restore::{Kept, Restored, restore};
 

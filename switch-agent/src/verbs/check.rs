@@ -20,9 +20,20 @@ pub fn check(
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let config = args.config()?;
-    let mut problems: Vec<String> = check_host().err().iter().map(ToString::to_string).collect();
+    let host = check_host();
+    let mut problems: Vec<String> = host
+        .as_ref()
+        .err()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     problems.extend(trust(&config).err().iter().map(ToString::to_string));
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = host
+        .ok()
+        .and_then(|kernel| kernel.warning())
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     let ports = wanted_ports(&config);
     problems.extend(check_ports(&ports, &Pins::of(instance).programs(), |w| {
         warnings.push(w)

@@ -83,6 +83,8 @@ pub const PORT_NAMES: &str = "PORT_NAMES";
 pub const BUCKET_BITS: &str = "BUCKET_BITS";
 /// No map, but a constant: what is in [`SHORTCUT_SEED`].
 pub const SEED: &str = "SEED";
+/// No map either, but the constant that says whether a frame may be in several buffers.
+pub const FRAGS: &str = "FRAGS";
 /// Every map that is pinned.
 pub const PINNED: [&str; 37] = [
     PORTS,
