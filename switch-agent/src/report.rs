@@ -39,7 +39,7 @@ fn flow(
     key: &BindingKey,
     binding: &Binding,
 ) -> Result<Option<Flow>, MapError> {
-    let counted = tables.flow_traffic(binding.slot)?;
+    let counted = tables.flow_traffic(key, binding.slot)?;
     let address = std::net::IpAddr::from(key.address);
     let (Ok(address), Some((network, client)), Some(site)) = (
         VmAddress::try_from(address),

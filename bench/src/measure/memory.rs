@@ -23,7 +23,14 @@ const BINDING: f64 = 256.0;
 const MAP: &str = "anon_inode:bpf-map";
 
 /// The maps that hold something of each binding, but for what each CPU has of its own.
-const BY_BINDING: [&str; 2] = [names::BINDINGS, names::QUEUED];
+const BY_BINDING: [&str; 3] = [names::BINDINGS, names::SHORTCUTS, names::QUEUED];
+
+/// Those that count its traffic.
+const COUNTERS: [&str; 3] = [
+    names::SHORTCUT_TRAFFIC,
+    names::FLOW_TRAFFIC,
+    names::AGENT_FLOW_TRAFFIC,
+];
 
 /// Measures it.
 ///
@@ -35,7 +42,8 @@ pub fn measure(_: &Plan) -> Result<Section> {
     let kernel = BY_BINDING.map(|map| locked(&stage, map));
     let kernel = kernel.into_iter().sum::<Result<u64>>()?;
     let all = resident(&stage)?;
-    let counters = locked(&stage, names::FLOW_TRAFFIC)?;
+    let counters = COUNTERS.map(|map| locked(&stage, map));
+    let counters = counters.into_iter().sum::<Result<u64>>()?;
     let each = |bytes: u64| bytes as f64 / f64::from(BOUND);
     let row = |what: &str, bytes: f64, goal: Option<f64>| {
         anyhow::Ok(Row {

@@ -1,60 +1,45 @@
-//! Each binding's traffic: a row of counters for the agent, and one for each CPU.
+//! Each binding's traffic: what the agent counts, and what the datapath does, with and without a shortcut.
 
-use aya::{maps::MapError, util::nr_cpus};
-use switch_ebpf::abi::{FlowTraffic, flow_row, names};
+use aya::maps::MapError;
+use switch_ebpf::abi::{BindingKey, FlowTraffic, names};
 
-use super::{DatapathError, Pins, mapped::Mapped, tables::open_mapped};
+use super::{DatapathError, Pins, mapped::Mapped, shortcuts::Shortcuts, tables::open_mapped};
 
 /// The counters.
 pub struct FlowCounters {
-    rows: Mapped<FlowTraffic>,
-    /// How long a row is.
-    max_flows: u32,
+    agent: Mapped<FlowTraffic>,
+    datapath: Mapped<FlowTraffic>,
 }
 
 impl FlowCounters {
-    /// Opens what an instance has pinned for so many flows.
-    pub fn open(pins: &Pins, max_flows: u32) -> Result<Self, DatapathError> {
+    /// Opens what an instance has pinned.
+    pub fn open(pins: &Pins) -> Result<Self, DatapathError> {
         Ok(Self {
-            rows: open_mapped!(pins, names::FLOW_TRAFFIC),
-            max_flows,
+            agent: open_mapped!(pins, names::AGENT_FLOW_TRAFFIC),
+            datapath: open_mapped!(pins, names::FLOW_TRAFFIC),
         })
     }
 
-    /// How many elements the map has for so many flows.
-    pub fn entries(max_flows: u32) -> Result<u32, DatapathError> {
-        let cpus = nr_cpus().map_err(|(_, source)| DatapathError::Cpus(source))?;
-        u32::try_from(cpus + 1)
-            .ok()
-            .and_then(|rows| rows.checked_mul(max_flows))
-            .ok_or(DatapathError::TooManyFlows { max_flows, cpus })
-    }
-
-    /// The sum of a slot's counters.
-    pub fn sum(&self, slot: u32) -> Result<FlowTraffic, MapError> {
-        let mut sum = FlowTraffic::default();
-        for index in self.indices(slot) {
-            sum = together(&sum, &self.rows.get(index)?);
-        }
-        Ok(sum)
+    /// The sum of the counters of an address and its slot.
+    pub fn sum(
+        &self,
+        shortcuts: &Shortcuts,
+        key: &BindingKey,
+        slot: u32,
+    ) -> Result<FlowTraffic, MapError> {
+        let sum = together(&self.agent.get(slot)?, &self.datapath.get(slot)?);
+        Ok(together(&sum, &shortcuts.sum(key)?))
     }
 
     /// Adds what the agent has sent.
     pub fn add(&mut self, slot: u32, sent: &FlowTraffic) -> Result<(), MapError> {
-        let index = flow_row::AGENT * self.max_flows + slot;
-        self.rows.change(index, |sum| together(&sum, sent))
+        self.agent.change(slot, |sum| together(&sum, sent))
     }
 
     /// Sets a slot's counters to zero.
     pub fn reset(&mut self, slot: u32) -> Result<(), MapError> {
-        for index in self.indices(slot) {
-            self.rows.change(index, |_| FlowTraffic::default())?;
-        }
-        Ok(())
-    }
-
-    fn indices(&self, slot: u32) -> impl Iterator<Item = u32> + use<> {
-        (slot..self.rows.len()).step_by(self.max_flows.max(1) as usize)
+        self.agent.change(slot, |_| FlowTraffic::default())?;
+        self.datapath.change(slot, |_| FlowTraffic::default())
     }
 }
 

@@ -6,13 +6,14 @@ use aya::{
     programs::{ProgramError, RawTracePoint, Xdp, links::FdLink},
 };
 use aya_log::EbpfLogger;
-use switch_ebpf::abi::{DEFAULT_MAX_FLOWS, LAYOUT_VERSION, Meta, gateway, names};
+use switch_ebpf::abi::{
+    DEFAULT_MAX_FLOWS, LAYOUT_VERSION, Meta, gateway, names, shortcut::bucket_bits,
+};
 
 use super::{
     DatapathError, Kernel, Pins,
     attach::{Attached, adopt, attach},
-    flow_counters::FlowCounters,
-    tables,
+    shortcuts, tables,
 };
 use crate::{config, net::link::Link, types::PortName};
 
@@ -26,8 +27,8 @@ pub struct Object {
     pub(super) layout: u32,
     /// The maps that hold something of each flow.
     by_flow: &'static [&'static str],
-    /// Whether it counts each flow's traffic.
-    counts_flows: bool,
+    /// Whether it has shortcuts to flows.
+    has_shortcuts: bool,
 }
 
 /// The switch's.
@@ -36,8 +37,13 @@ pub static SWITCH: Object = Object {
     program: "switch",
     linear_program: "switch_linear",
     layout: LAYOUT_VERSION,
-    by_flow: &[names::BINDINGS, names::QUEUED],
-    counts_flows: true,
+    by_flow: &[
+        names::BINDINGS,
+        names::QUEUED,
+        names::FLOW_TRAFFIC,
+        names::AGENT_FLOW_TRAFFIC,
+    ],
+    has_shortcuts: true,
 };
 
 /// A gateway's.
@@ -47,7 +53,7 @@ pub static GATEWAY: Object = Object {
     linear_program: "gateway_linear",
     layout: gateway::LAYOUT_VERSION,
     by_flow: &[],
-    counts_flows: false,
+    has_shortcuts: false,
 };
 
 /// The programs that hear what became of redirected frames, and at which tracepoint.
@@ -115,9 +121,19 @@ impl Programs {
         for map in object.by_flow {
             loader.map_max_entries(map, max_flows);
         }
-        if object.counts_flows {
-            loader.map_max_entries(names::FLOW_TRAFFIC, FlowCounters::entries(max_flows)?);
-            loader.override_global(names::MAX_FLOWS, &max_flows, true);
+        let mut seed = None;
+        let bits = bucket_bits(max_flows);
+        if object.has_shortcuts {
+            let seed = seed.insert(if adopted {
+                shortcuts::pinned_seed(pins)?
+            } else {
+                shortcuts::new_seed()?
+            });
+            loader.map_max_entries(names::SHORTCUTS, 1 << bits);
+            let counters = shortcuts::traffic_entries(max_flows)?;
+            loader.map_max_entries(names::SHORTCUT_TRAFFIC, counters);
+            loader.override_global(names::BUCKET_BITS, &bits, true);
+            loader.override_global(names::SEED, &*seed, true);
         }
         let frags = u32::from(kernel.frags);
         loader.override_global(names::FRAGS, &frags, true);
@@ -139,6 +155,9 @@ impl Programs {
             }
         }
         if !adopted {
+            if let Some(seed) = seed {
+                shortcuts::pin_seed(pins, seed)?;
+            }
             // Last of all, for it says that the maps are whole.
             write_meta(pins, object.layout, max_flows)?;
         }

@@ -63,6 +63,16 @@ impl<V: FromBytes + IntoBytes + Immutable> Mapped<V> {
         Ok(())
     }
 
+    /// Writes one word of a value, seen by others no earlier than what was written before it.
+    pub fn set_word(&mut self, index: u32, word: usize, value: u64) -> Result<(), MapError> {
+        let words = self.element(index)?;
+        debug_assert!(word < Self::WORDS);
+        if let Some(word) = words.get(word) {
+            word.store(value, Ordering::Release);
+        }
+        Ok(())
+    }
+
     fn element(&self, index: u32) -> Result<&[AtomicU64], MapError> {
         let max_entries = self.length;
         if index >= max_entries {

@@ -11,6 +11,7 @@ mod leave;
 mod load;
 mod mapped;
 mod pins;
+mod shortcuts;
 mod tables;
 mod tally;
 mod topology;
@@ -27,6 +28,7 @@ use aya::{
 pub use kernel::{Kernel, KernelError};
 pub use load::{GATEWAY, Object, Programs, SWITCH};
 pub use pins::Pins;
+pub use shortcuts::Way;
 pub use tables::{Rings, Tables};
 pub(crate) use tables::{check_layout, open};
 pub use tally::Tally;
@@ -53,6 +55,9 @@ pub enum DatapathError {
     /// The kernel does not say how many CPUs there can be.
     #[error("cannot read how many CPUs there can be: {0}")]
     Cpus(#[source] io::Error),
+    /// The kernel has no random numbers.
+    #[error("cannot read random numbers from /dev/urandom: {0}")]
+    Random(#[source] io::Error),
     /// The flows' counters cannot be numbered.
     #[error(
         "there are {cpus} CPUs: so many counters of {max_flows} flows are too many; use a smaller --max-flows"

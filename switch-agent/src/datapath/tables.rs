@@ -5,12 +5,18 @@ use std::sync::atomic::{Ordering, fence};
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use switch_ebpf::abi::{
     self, Binding, BindingKey, Counter, Cpu, Drop, FlowTraffic, Forwarded, Gateway, LAYOUT_VERSION,
-    Label, Leg, Limited, Meta, Network, Port, Queued, SourceKey, Traffic, names,
+    Label, Leg, Limited, Meta, Network, PHASE_SETTLED, Port, Queued, SourceKey, Traffic, names,
 };
 
 use super::{
-    DatapathError, Pins, allowed::Allowed, attachments::Attachments, batch,
-    flow_counters::FlowCounters, mapped::Mapped, tally::Tally,
+    DatapathError, Pins,
+    allowed::Allowed,
+    attachments::Attachments,
+    batch,
+    flow_counters::FlowCounters,
+    mapped::Mapped,
+    shortcuts::{Shortcuts, Way},
+    tally::Tally,
 };
 
 /// An instance's maps.
@@ -24,6 +30,7 @@ pub struct Tables {
     pub(super) port_names: Array<MapData, Label>,
     pub(super) meta: Array<MapData, Meta>,
     bindings: HashMap<MapData, BindingKey, Binding>,
+    shortcuts: Shortcuts,
     flow_traffic: FlowCounters,
     queued: Mapped<Queued>,
     pub(super) allowed: Allowed,
@@ -75,7 +82,8 @@ impl Tables {
             port_names: open!(pins, names::PORT_NAMES, Array),
             meta: open!(pins, names::META, Array),
             bindings: open!(pins, names::BINDINGS, HashMap),
-            flow_traffic: FlowCounters::open(pins, max_flows)?,
+            shortcuts: Shortcuts::open(pins, max_flows)?,
+            flow_traffic: FlowCounters::open(pins)?,
             queued: open_mapped!(pins, names::QUEUED),
             allowed: Allowed::open(pins)?,
             refused: open!(pins, names::REFUSED, LruHashMap => HashMap),
@@ -103,14 +111,86 @@ impl Tables {
         batch::elements(&self.bindings)
     }
 
-    /// Puts a binding in place of the former one, at once for every CPU.
+    /// Puts a binding in place of the former one, at once for every CPU. If it is settled, the frames of
+    /// its address may go by a shortcut from then on.
     pub fn set_binding(&mut self, key: &BindingKey, binding: &Binding) -> Result<(), MapError> {
-        self.bindings.insert(key, binding, 0)
+        self.shortcuts.close(key)?;
+        self.bindings.insert(key, binding, 0)?;
+        self.lead(key, binding)
     }
 
-    /// Removes a binding.
-    pub fn remove_binding(&mut self, key: &BindingKey) -> Result<(), MapError> {
-        self.bindings.remove(key)
+    /// Opens a shortcut to what the map holds, if that is settled.
+    fn lead(&mut self, key: &BindingKey, binding: &Binding) -> Result<(), MapError> {
+        if binding.phase != PHASE_SETTLED || !self.shortcuts.lead(key, binding.site)? {
+            return Ok(());
+        }
+        // A program may have moved it meanwhile. One that is about to closes the shortcut later.
+        match self.binding(key)? {
+            Some(Binding {
+                site,
+                phase: PHASE_SETTLED,
+                ..
+            }) if site == binding.site => Ok(()),
+            _ => self.shortcuts.close(key),
+        }
+    }
+
+    /// Opens the shortcut to a binding that a program has written, if it is settled.
+    pub fn reopen_shortcut(&mut self, key: &BindingKey) -> Result<(), MapError> {
+        match self.binding(key)? {
+            Some(binding) => self.lead(key, &binding),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the shortcuts agree with these bindings, which are all there are. Returns those that are
+    /// nobody's: see [`Tables::empty_shortcut`].
+    pub fn adopt_shortcuts(
+        &mut self,
+        bindings: &[(BindingKey, Binding)],
+    ) -> Result<Vec<Way>, MapError> {
+        // One for each way, not a set: there may be two million.
+        let mut owned = vec![false; self.shortcuts.len()];
+        for (key, binding) in bindings {
+            let mut found = self.shortcuts.of(key)?;
+            let is_settled = binding.phase == PHASE_SETTLED;
+            let agrees = is_settled && found.is_some_and(|found| found.leads_to(binding.site));
+            if !agrees {
+                self.shortcuts.close(key)?;
+                self.lead(key, binding)?;
+                found = self.shortcuts.of(key)?;
+            }
+            if let Some(found) = found {
+                owned[found.way.index()] = true;
+            }
+        }
+        let is_nobodys = |way: &Result<Way, _>| !matches!(way, Ok(way) if owned[way.index()]);
+        let nobodys: Vec<_> = self
+            .shortcuts
+            .taken()
+            .filter(is_nobodys)
+            .collect::<Result<_, _>>()?;
+        for way in &nobodys {
+            self.shortcuts.set_leaving(*way)?;
+        }
+        Ok(nobodys)
+    }
+
+    /// Removes a binding. Its shortcut, if it had one, is nobody's then: see [`Tables::empty_shortcut`].
+    pub fn remove_binding(&mut self, key: &BindingKey) -> Result<Option<Way>, MapError> {
+        let way = self.shortcuts.leave(key)?;
+        self.bindings.remove(key)?;
+        Ok(way)
+    }
+
+    /// Empties a shortcut that was nobody's before any program began that runs now.
+    pub fn empty_shortcut(&mut self, way: Way) -> Result<(), MapError> {
+        self.shortcuts.empty(way)
+    }
+
+    /// Frees a shortcut that was emptied before any program began that runs now.
+    pub fn free_shortcut(&mut self, way: Way) -> Result<(), MapError> {
+        self.shortcuts.free(way)
     }
 
     /// Sets a slot's counters to zero, before a new binding gets it.
@@ -119,8 +199,8 @@ impl Tables {
     }
 
     /// A binding's traffic, over all CPUs and the agent.
-    pub fn flow_traffic(&self, slot: u32) -> Result<FlowTraffic, MapError> {
-        self.flow_traffic.sum(slot)
+    pub fn flow_traffic(&self, key: &BindingKey, slot: u32) -> Result<FlowTraffic, MapError> {
+        self.flow_traffic.sum(&self.shortcuts, key, slot)
     }
 
     /// How many frames have ever queued up under a slot.

@@ -10,9 +10,10 @@ use switch_ebpf::abi::{
 
 use super::{
     handover::{Begin, Datapath, Handovers, ReadTo, Write},
+    renewal::{Renewal, Work},
     slots::{Owner, Slots},
 };
-use crate::datapath::Tables;
+use crate::datapath::{Tables, Way};
 
 /// The bindings, each with a slot for its counters and, while it is new, a handover.
 pub struct FlowTable {
@@ -20,6 +21,8 @@ pub struct FlowTable {
     pub tables: Tables,
     slots: Slots,
     handovers: Handovers,
+    /// The shortcuts of those who are gone.
+    renewal: Renewal<Way>,
     /// Site id → how many bindings are there.
     counts: HashMap<u32, u32>,
     /// When they were counted, `CLOCK_MONOTONIC` in nanoseconds.
@@ -53,12 +56,15 @@ impl FlowTable {
             slots: Slots::new(tables.max_flows()?, owners),
             tables,
             handovers: Handovers::default(),
+            renewal: Renewal::default(),
             counts: HashMap::new(),
             opened_ns: now_ns,
         };
         for (_, binding) in &bindings {
             table.came(binding.site);
         }
+        let nobodys = table.tables.adopt_shortcuts(&bindings)?;
+        table.renewal.add(nobodys);
         Ok((table, bindings))
     }
 
@@ -164,7 +170,8 @@ impl FlowTable {
 
     /// Removes a binding.
     pub fn remove(&mut self, key: &BindingKey, binding: &Binding) -> Result<(), MapError> {
-        self.tables.remove_binding(key)?;
+        let way = self.tables.remove_binding(key)?;
+        self.renewal.add(way);
         self.went(binding.site);
         self.handovers.abandon(binding.slot);
         self.slots.give_back(binding.slot);
@@ -226,7 +233,23 @@ impl FlowTable {
                 self.tables.set_binding(&key, &binding)?;
             }
         }
+        self.renew_shortcuts()?;
         Ok(!writes.is_empty())
+    }
+
+    /// Goes on with the shortcuts of those who are gone.
+    fn renew_shortcuts(&mut self) -> Result<(), MapError> {
+        if self.renewal.is_empty() {
+            return Ok(());
+        }
+        let Work { empty, free } = self.renewal.turn(&self.tables.runs()?.into());
+        for way in empty {
+            self.tables.empty_shortcut(way)?;
+        }
+        for way in free {
+            self.tables.free_shortcut(way)?;
+        }
+        Ok(())
     }
 
     /// The MAC of a slot's binding, as the agent knows it: zero if nobody was heard.
@@ -255,7 +278,10 @@ impl FlowTable {
 
     /// When the last frame of a binding's VM came in, but for late ones; nothing if none did.
     pub fn last_seen_ns(&self, slot: u32) -> Result<Option<u64>, MapError> {
-        let FlowTraffic { down_last_ns, .. } = self.tables.flow_traffic(slot)?;
+        let Some(Owner { key, .. }) = self.slots.owner(slot) else {
+            return Ok(None);
+        };
+        let FlowTraffic { down_last_ns, .. } = self.tables.flow_traffic(&key, slot)?;
         Ok((down_last_ns != 0).then_some(down_last_ns))
     }
 }

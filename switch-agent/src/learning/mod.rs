@@ -23,6 +23,7 @@ mod outbox;
 mod quarantine;
 mod record;
 mod refusals;
+mod renewal;
 mod slots;
 mod taken_over;
 

@@ -42,6 +42,8 @@ impl Learner {
             frame: bytes,
         };
         self.heard.note(&claim);
+        // The datapath has closed it.
+        self.flows.tables.reopen_shortcut(&key)?;
         let kind = if header.kind == KIND_HELD {
             // The operator may have released it, or it may have ended.
             let binding = self.flows.get(&key)?;

@@ -20,7 +20,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use crate::{frame::Address, replay::Window};
 
 /// The version of everything in this module. An agent refuses pinned maps of another one.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;
 
 /// The most ports of one switch. A port's index is given by the agent and has nothing to do with
 /// its ifindex.
@@ -63,19 +63,6 @@ pub mod traffic {
     /// What a port saw that belongs to none of its attachments.
     pub const fn port(port: u32) -> u32 {
         MAX_SITES + MAX_NETWORKS + port
-    }
-}
-
-/// Rows of the flows' counters. No per-CPU map, whose elements the kernel finds by a table of pointers:
-/// that is one more line of memory for each frame.
-pub mod flow_row {
-    /// What the agent counts.
-    pub const AGENT: u32 = 0;
-
-    /// What a CPU's programs count.
-    #[inline(always)]
-    pub const fn cpu(number: u32) -> u32 {
-        number + 1
     }
 }
 
@@ -128,6 +115,7 @@ macro_rules! shared {
 mod attachment;
 mod binding;
 pub mod gateway;
+pub mod shortcut;
 
 pub use attachment::{Attachment, AttachmentKey, PLACES, Place, ROLE_CLIENT, ROLE_SITE};
 pub use binding::{
@@ -269,7 +257,7 @@ shared! {
         pub reserved: u32,
     }
 
-    /// A binding's traffic, on one CPU or through the agent.
+    /// A binding's traffic, through the agent or by the datapath without a [`shortcut`].
     pub struct FlowTraffic {
         /// Frames to the VM.
         pub up_packets: u64,

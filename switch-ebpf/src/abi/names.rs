@@ -35,7 +35,16 @@ pub const LIMITED: &str = "LIMITED";
 pub const GATEWAYS: &str = "GATEWAYS";
 /// [`BindingKey`](super::BindingKey) → [`Binding`](super::Binding).
 pub const BINDINGS: &str = "BINDINGS";
-/// Slots, row by row → [`FlowTraffic`](super::FlowTraffic): see [`flow_row`](super::flow_row).
+/// [`shortcut::bucket`](super::shortcut::bucket) → [`shortcut::Bucket`](super::shortcut::Bucket).
+pub const SHORTCUTS: &str = "SHORTCUTS";
+/// Bucket, CPU by CPU → [`shortcut::BucketTraffic`](super::shortcut::BucketTraffic). No per-CPU map, whose
+/// elements the kernel finds by a table of pointers: that is one more line of memory for each frame.
+pub const SHORTCUT_TRAFFIC: &str = "SHORTCUT_TRAFFIC";
+/// [`shortcut::Seed`](super::shortcut::Seed), one. Written by the agent once, with [`META`].
+pub const SHORTCUT_SEED: &str = "SHORTCUT_SEED";
+/// Slot → [`FlowTraffic`](super::FlowTraffic), counted by the agent.
+pub const AGENT_FLOW_TRAFFIC: &str = "AGENT_FLOW_TRAFFIC";
+/// Slot → [`FlowTraffic`](super::FlowTraffic), counted by all CPUs together.
 pub const FLOW_TRAFFIC: &str = "FLOW_TRAFFIC";
 /// Slot → [`Queued`](super::Queued).
 pub const QUEUED: &str = "QUEUED";
@@ -70,12 +79,14 @@ pub const SITE_NAMES: &str = "SITE_NAMES";
 pub const NETWORK_NAMES: &str = "NETWORK_NAMES";
 /// Port index → [`Label`](super::Label).
 pub const PORT_NAMES: &str = "PORT_NAMES";
-/// No map, but the constant that says how long a row of [`FLOW_TRAFFIC`] is.
-pub const MAX_FLOWS: &str = "MAX_FLOWS";
+/// No map, but the constant [`shortcut::bucket_bits`](super::shortcut::bucket_bits).
+pub const BUCKET_BITS: &str = "BUCKET_BITS";
+/// No map, but a constant: what is in [`SHORTCUT_SEED`].
+pub const SEED: &str = "SEED";
 /// No map either, but the constant that says whether a frame may be in several buffers.
 pub const FRAGS: &str = "FRAGS";
 /// Every map that is pinned.
-pub const PINNED: [&str; 33] = [
+pub const PINNED: [&str; 37] = [
     PORTS,
     EGRESS,
     ATTACHMENTS,
@@ -93,6 +104,10 @@ pub const PINNED: [&str; 33] = [
     LIMITED,
     GATEWAYS,
     BINDINGS,
+    SHORTCUTS,
+    SHORTCUT_TRAFFIC,
+    SHORTCUT_SEED,
+    AGENT_FLOW_TRAFFIC,
     FLOW_TRAFFIC,
     QUEUED,
     TRAFFIC,

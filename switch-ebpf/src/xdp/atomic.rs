@@ -3,7 +3,7 @@
 //! The BPF target has had them since Linux 5.12, but Rust's description of the target does not say
 //! so, which leaves `AtomicU64` without them: hence the intrinsics.
 
-use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
+use core::intrinsics::{AtomicOrdering, atomic_and, atomic_cxchg, atomic_xadd};
 
 /// An aligned `u64` in an array map that is only ever written atomically.
 #[derive(Clone, Copy)]
@@ -43,6 +43,20 @@ impl Shared {
     pub fn increment(self) -> u64 {
         // SAFETY: `new`.
         unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(self.0, 1) + 1 }
+    }
+
+    /// Adds to it.
+    #[inline(always)]
+    pub fn add(self, by: u64) {
+        // SAFETY: `new`.
+        unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(self.0, by) };
+    }
+
+    /// Keeps the bits that are in `mask`, and returns the value before that.
+    #[inline(always)]
+    pub fn keep(self, mask: u64) -> u64 {
+        // SAFETY: `new`.
+        unsafe { atomic_and::<u64, u64, { AtomicOrdering::SeqCst }>(self.0, mask) }
     }
 
     /// Writes `after` if the value is still `before`, and says whether it was.

@@ -41,7 +41,7 @@ use switch_ebpf::abi::{BindingKey, PHASE_NEWCOMER};
 const TURN: usize = 128;
 
 /// The state of each CPU's program at one moment: see [`switch_ebpf::abi::Cpu::runs`].
-type Runs = Arc<[u64]>;
+pub type Runs = Arc<[u64]>;
 
 #[derive(Clone, Debug)]
 enum Stage {
@@ -274,7 +274,7 @@ impl Handover {
 }
 
 /// Whether none of the programs that ran before runs any more.
-fn over(before: &Runs, now: &Runs) -> bool {
+pub fn over(before: &Runs, now: &Runs) -> bool {
     let ran = |runs: u64| runs % 2 == 1;
     before
         .iter()

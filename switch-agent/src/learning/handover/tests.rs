@@ -72,6 +72,7 @@ fn play(world: World, schedule: Vec<Choice>) -> Result<World, TestCaseError> {
     let world = stage.world.into_inner();
     let mut bindings = world.bindings.iter().flatten();
     prop_assert!(bindings.all(|binding| binding.phase == PHASE_SETTLED));
+    prop_assert!(!world.contradicted);
     Ok(world)
 }
 
@@ -190,7 +191,7 @@ fn a_program_that_saw_a_newcomer_waits_for_no_later_queue() {
     let (first, second) = (vec![(0, 0)], vec![(0, 0)]);
     let mut world = World::new(&[first, second, Vec::new()], 0, ROOM);
     world.bindings[0] = Some(at(1, PHASE_NEWCOMER, 0));
-    (0..2).for_each(|_| world.step(0));
+    (0..3).for_each(|_| world.step(0));
     world.bindings[0] = Some(at(0, PHASE_HANDOVER, LEFT_UNKNOWN));
     (0..10).for_each(|_| world.step(1));
     (0..10).for_each(|_| world.step(0));

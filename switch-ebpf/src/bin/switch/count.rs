@@ -1,10 +1,10 @@
-//! Counting, on this CPU only.
+//! Counting, on this CPU only but for what a flow has without a shortcut.
 
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_coarse_ns};
 pub use switch_ebpf::xdp::count::{drop, received, sent, stray};
 use switch_ebpf::{
     abi::{Counter, Cpu, FlowTraffic, Limited},
-    xdp::{self, count::add},
+    xdp::{self, Shared, count::add},
 };
 
 use crate::maps;
@@ -21,10 +21,10 @@ pub fn run(cpu: *mut Cpu) {
 pub fn flow_up(slot: u32, length: usize) {
     if let Some(flow) = maps::flow_traffic(slot) {
         let flow: *mut FlowTraffic = flow;
-        // SAFETY: `flow` points to an element of the map.
+        // SAFETY: `flow` points to an element of an array map, whose counters are written like this only.
         unsafe {
-            add(&raw mut (*flow).up_packets, 1);
-            add(&raw mut (*flow).up_bytes, length as u64);
+            Shared::new(&raw mut (*flow).up_packets).add(1);
+            Shared::new(&raw mut (*flow).up_bytes).add(length as u64);
         }
     }
 }
@@ -32,7 +32,7 @@ pub fn flow_up(slot: u32, length: usize) {
 /// The time to within a tick, `CLOCK_MONOTONIC` in nanoseconds. The coarse clock changes with the tick only,
 /// and to see that is one load, but to read it several calls in the kernel.
 #[inline(always)]
-fn coarse_ns(cpu: *mut Cpu) -> u64 {
+pub fn coarse_ns(cpu: *mut Cpu) -> u64 {
     // SAFETY: a helper without arguments.
     let tick = unsafe { bpf_jiffies64() };
     // SAFETY: `cpu` points to this CPU's element.
@@ -50,10 +50,10 @@ fn coarse_ns(cpu: *mut Cpu) -> u64 {
 pub fn flow_down(cpu: *mut Cpu, slot: u32, length: usize) {
     if let Some(flow) = maps::flow_traffic(slot) {
         let flow: *mut FlowTraffic = flow;
-        // SAFETY: `flow` points to an element of the map.
+        // SAFETY: as above.
         unsafe {
-            add(&raw mut (*flow).down_packets, 1);
-            add(&raw mut (*flow).down_bytes, length as u64);
+            Shared::new(&raw mut (*flow).down_packets).add(1);
+            Shared::new(&raw mut (*flow).down_bytes).add(length as u64);
             (&raw mut (*flow).down_last_ns).write_volatile(coarse_ns(cpu));
         }
     }

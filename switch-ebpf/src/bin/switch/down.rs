@@ -16,6 +16,7 @@ use crate::{
     admit::{self, Admitted},
     count, learn, maps,
     miss::{self, Queued},
+    shortcut,
 };
 
 /// Forwards by the binding of the sender's address.
@@ -42,6 +43,14 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
         network: attachment.network,
         address,
     };
+    if let Some(shortcut) = shortcut::find(&key)
+        && shortcut.site == attachment.site
+    {
+        let length = sent_length(ingress, &network.client);
+        let verdict = deliver(ctx, ingress, &network.client)?;
+        shortcut.count_down(ingress.cpu, length);
+        return Ok(verdict);
+    }
     let Some(binding) = maps::binding(&key) else {
         admit::newcomer(ingress, address)?;
         return miss::newcomer(ctx, ingress).map(|()| Verdict::Taken);

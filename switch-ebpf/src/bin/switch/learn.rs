@@ -11,7 +11,7 @@ use switch_ebpf::{
     rule::{self, Claim, Learn, Policy, Verdict},
 };
 
-use crate::{Ingress, count, maps, miss};
+use crate::{Ingress, count, maps, miss, shortcut};
 
 /// Whether the datapath decides by itself on what speaks for a bound address.
 #[inline(always)]
@@ -84,6 +84,7 @@ fn write(key: &BindingKey, binding: &Binding) {
         ..*binding
     };
     maps::replace_binding(key, &settled);
+    shortcut::close(key);
 }
 
 #[inline(always)]

@@ -18,6 +18,8 @@ mod maps;
 #[cfg(target_arch = "bpf")]
 mod miss;
 #[cfg(target_arch = "bpf")]
+mod shortcut;
+#[cfg(target_arch = "bpf")]
 mod up;
 
 #[cfg(target_arch = "bpf")]

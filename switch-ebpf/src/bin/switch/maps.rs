@@ -13,7 +13,7 @@ use switch_ebpf::{
         self, AllowKey, Attachment, AttachmentKey, Binding, BindingKey, DEFAULT_MAX_FLOWS,
         FlowTraffic, Gateway, LEFT_CLAIMED, Label, Leg, Limited, MAX_ALLOWED, MAX_GATEWAYS,
         MAX_NETWORKS, MAX_SITES, MAX_SOURCES, Network, PHASE_NEWCOMER, Place, Queued, RING,
-        SitePolicy, SourceKey, flow_row,
+        SitePolicy, SourceKey, shortcut::Seed,
     },
     limit::Limit,
     xdp::{Shared, within},
@@ -35,7 +35,6 @@ static ANNOUNCE_DUE: Array<u64> = Array::pinned(MAX_SITES, 0);
 /// Preallocated: whether a binding fits is known before, and an update never fails for memory.
 #[map]
 static BINDINGS: HashMap<BindingKey, Binding> = HashMap::pinned(DEFAULT_MAX_FLOWS, 0);
-/// As many rows as the agent and the CPUs need: the agent says so when it makes the map.
 #[map]
 static FLOW_TRAFFIC: Array<FlowTraffic> = Array::pinned(DEFAULT_MAX_FLOWS, BPF_F_MMAPABLE);
 /// In the agent's memory too, which looks at it often.
@@ -67,15 +66,15 @@ static LIMITED: PerCpuArray<u64> = PerCpuArray::pinned(MAX_SITES * Limited::ENTR
 
 // The agent's own state. No program reads it; it stands here so that there is one list of maps.
 #[map]
+static SHORTCUT_SEED: Array<Seed> = Array::pinned(1, 0);
+#[map]
+static AGENT_FLOW_TRAFFIC: Array<FlowTraffic> = Array::pinned(DEFAULT_MAX_FLOWS, BPF_F_MMAPABLE);
+#[map]
 static GATEWAYS: HashMap<u32, Gateway> = HashMap::pinned(MAX_GATEWAYS, 0);
 #[map]
 static SITE_NAMES: Array<Label> = Array::pinned(MAX_SITES, 0);
 #[map]
 static NETWORK_NAMES: Array<Label> = Array::pinned(MAX_NETWORKS, 0);
-
-/// The size of the flow table, which the agent writes here before the program is loaded.
-#[unsafe(no_mangle)]
-static MAX_FLOWS: u32 = 0;
 
 /// The attachment of a port, TPID and VLAN id.
 #[inline(always)]
@@ -245,14 +244,10 @@ pub fn binding(key: &BindingKey) -> Option<&'static Binding> {
     unsafe { BINDINGS.get(key) }
 }
 
-/// The traffic counters of a binding on this CPU.
+/// The traffic counters of a binding, of all CPUs.
 #[inline(always)]
 pub fn flow_traffic(slot: u32) -> Option<*mut FlowTraffic> {
-    // SAFETY: a helper without arguments.
-    let row = flow_row::cpu(unsafe { bpf_get_smp_processor_id() });
-    // SAFETY: a constant, which the compiler must not take for the zero that stands here.
-    let max_flows = unsafe { (&raw const MAX_FLOWS).read_volatile() };
-    FLOW_TRAFFIC.get_ptr_mut(row * max_flows + slot)
+    FLOW_TRAFFIC.get_ptr_mut(slot)
 }
 
 /// How many frames have queued up under a slot, in the ring of a phase.

@@ -11,7 +11,7 @@ use switch_ebpf::{
 use crate::{
     Ingress, Verdict, count,
     down::{deliver, sent_length},
-    maps, miss,
+    maps, miss, shortcut,
 };
 
 /// Forwards by the binding of the address that the frame is meant for.
@@ -43,17 +43,29 @@ fn bound(
         network: ingress.attachment.network,
         address,
     };
+    if let Some(shortcut) = shortcut::find(&key) {
+        let sent = send(ctx, ingress, shortcut.site);
+        return Some(sent.map(|length| {
+            shortcut.count_up(length);
+            Verdict::Port
+        }));
+    }
     let binding = maps::binding(&key)?;
     let slot = binding.slot;
-    let Some(leg) = maps::site(binding.site) else {
-        return Some(Err(Drop::NoLeg));
-    };
-    let length = sent_length(ingress, leg);
-    let verdict = deliver(ctx, ingress, leg);
-    if verdict.is_ok() {
+    let sent = send(ctx, ingress, binding.site);
+    Some(sent.map(|length| {
         count::flow_up(slot, length);
-    }
-    Some(verdict)
+        Verdict::Port
+    }))
+}
+
+/// Sends the frame to a site. Its length as it leaves.
+#[inline(always)]
+fn send(ctx: &XdpContext, ingress: &Ingress<'_>, site: u32) -> Result<usize, Drop> {
+    let leg = maps::site(site).ok_or(Drop::NoLeg)?;
+    let length = sent_length(ingress, leg);
+    deliver(ctx, ingress, leg)?;
+    Ok(length)
 }
 
 /// A frame to nobody known: to every site, within limits, or nowhere.

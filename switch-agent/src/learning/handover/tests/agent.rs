@@ -293,9 +293,15 @@ impl<'a> Agent<'a> {
     }
 }
 
-/// Writes or removes a binding, at once for every CPU.
+/// Writes or removes a binding, at once for every CPU, and the shortcut to it: closed before, and open
+/// after it has settled.
 fn set(stage: &Stage, address: usize, binding: Option<Binding>) -> Result<(), Killed> {
     stage.others()?;
+    stage.world.borrow_mut().shortcuts[address] = None;
+    stage.others()?;
     stage.world.borrow_mut().bindings[address] = binding;
+    stage.others()?;
+    let settled = binding.filter(|binding| binding.phase == PHASE_SETTLED);
+    stage.world.borrow_mut().shortcuts[address] = settled.map(|binding| binding.site);
     stage.others()
 }

@@ -97,6 +97,8 @@ impl Ring {
 #[derive(Clone, Copy, Debug)]
 enum At {
     Begun,
+    /// Has found no shortcut.
+    Asks,
     Decided(Option<Binding>),
     /// Has to wait behind others if any are on their way.
     Behind(Binding, How),
@@ -124,6 +126,10 @@ pub struct World {
     pub now_ns: u64,
     pub policy: Policy,
     pub bindings: [Option<Binding>; ADDRESSES],
+    /// The sites that open shortcuts lead to.
+    pub shortcuts: [Option<u32>; ADDRESSES],
+    /// Whether one was ever open that the binding contradicted.
+    pub contradicted: bool,
     /// By slot and [`To`].
     pub queued: [[u64; 2]; ADDRESSES],
     pub runs: [u64; CPUS],
@@ -167,6 +173,8 @@ impl World {
                 pin_mac: false,
             },
             bindings: [None; ADDRESSES],
+            shortcuts: [None; ADDRESSES],
+            contradicted: false,
             queued: [[0; 2]; ADDRESSES],
             runs: [0; CPUS],
             departures: Vec::new(),
@@ -212,6 +220,11 @@ impl World {
     /// One step of a CPU's program, or the arrival of its next frame.
     pub fn step(&mut self, cpu: usize) {
         self.now_ns += 1;
+        for (binding, shortcut) in self.bindings.iter().zip(self.shortcuts) {
+            let settled = binding.filter(|binding| binding.phase == PHASE_SETTLED);
+            let agrees = settled.map(|binding| binding.site) == shortcut;
+            self.contradicted |= shortcut.is_some() && !agrees;
+        }
         let next = match self.cpus[cpu].running {
             Some((frame, at)) => self.go_on(frame, at).map(|at| (frame, at)),
             None => self.cpus[cpu].arriving.pop_front().map(|frame| {
@@ -225,7 +238,11 @@ impl World {
     /// What a program does next, and where it is then.
     fn go_on(&mut self, frame: Frame, at: At) -> Option<At> {
         Some(match at {
-            At::Begun => At::Decided(self.bindings[frame.address]),
+            At::Begun if self.shortcuts[frame.address] == Some(frame.site) => {
+                At::Leaving(Some(How::Direct))
+            }
+            At::Begun => At::Asks,
+            At::Asks => At::Decided(self.bindings[frame.address]),
             At::Decided(binding) => self.decide(frame, binding),
             At::Behind(binding, how) => {
                 if self.nothing_is_before(&binding) {
