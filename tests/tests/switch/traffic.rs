@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context, Result, ensure};
 use lab::{
-    Host, Lab, Tag, Vm,
+    Agent, Host, Lab, Tag, Vm, kernel,
     traffic::{ping, stream, tcp::download},
 };
 use serde_json::json;
@@ -154,7 +154,17 @@ fn jumbo_frames() -> Result<()> {
     lab.set_mtu(&vm, 9000)?;
     // While it asks by ARP, a host loses and reorders packets itself.
     lab.client.introduce(&vm)?;
-    let agent = run(&lab.switch, &RUN)?;
+    // Before, the kernel redirects no frame that is in several buffers.
+    let native = kernel::is_at_least(6, 3)?;
+    let mode = if native { "native" } else { "generic" };
+    if !native {
+        let mut agent = Agent::start(&lab.switch, &RUN)?;
+        let ended = agent.wait_exit(SOON)?;
+        ensure!(ended.code() == Some(1), "{ended}");
+        let said = agent.stderr();
+        ensure!(said.contains("try `--xdp-mode generic`"), "{said}");
+    }
+    let agent = run(&lab.switch, &[&RUN[..], &["--xdp-mode", mode]].concat())?;
     let (client, server) = (lab.client.v4(4000), vm.v4(80));
     for (near, far) in [(&server, &client), (&client, &server)] {
         // 28 bytes of headers: exactly the MTU. The very first one goes through the agent.

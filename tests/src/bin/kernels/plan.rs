@@ -81,28 +81,6 @@ pub const TESTS: [Tests; 3] = [
     },
 ];
 
-/// What the switch does on newer kernels only.
-pub struct Newer {
-    /// In the words of the table.
-    pub what: &'static str,
-    /// The first version that has it.
-    pub since: Version,
-    /// The test of it.
-    pub test: &'static str,
-}
-
-/// Until 6.2 `xdp_do_redirect` refuses frames in several buffers, whatever the driver can take.
-pub const NEWER: [Newer; 1] = [Newer {
-    what: "native XDP of jumbo frames",
-    since: (6, 3),
-    test: "traffic::jumbo_frames",
-}];
-
-/// What the kernel of this version is not asked for.
-pub fn lacking(version: Version) -> impl Iterator<Item = &'static Newer> {
-    NEWER.iter().filter(move |newer| version < newer.since)
-}
-
 /// What the lab's namespaces, cables and stand-ins are made of.
 pub const MODULES: [&str; 14] = [
     "veth",
@@ -152,8 +130,6 @@ mod tests {
         assert_eq!(of("6.1.0-56-cloud-amd64")?, Expected::Pass);
         assert_eq!(of("7.3.4+deb13-cloud-amd64")?, Expected::Pass);
         assert!(of("new").is_err());
-        assert_eq!(lacking((6, 1)).count(), 1);
-        assert_eq!(lacking((6, 12)).count(), 0);
         Ok(())
     }
 }

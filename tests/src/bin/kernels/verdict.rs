@@ -3,15 +3,15 @@
 use std::fmt;
 
 use crate::{
-    plan::{self, Expected, MINIMUM, Newer, TESTS, Version},
+    plan::{self, Expected, MINIMUM, TESTS, Version},
     transcript::{Command, Transcript},
 };
 
 /// How a kernel did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// So many tests passed, and none failed; each sentence says what the kernel was not asked for.
-    Passed(u32, Vec<String>),
+    /// So many tests passed, and none failed.
+    Passed(u32),
     /// The agent refused as it must, with these words.
     Refused(String),
     /// What did not go as it must.
@@ -25,7 +25,7 @@ impl Verdict {
     pub fn of(version: Version, said: &Transcript) -> Self {
         let commands = said.commands();
         let mut verdict = match plan::expected(version) {
-            Expected::Pass => passed(&commands, version),
+            Expected::Pass => passed(&commands),
             Expected::Refuse => refused(&commands),
         };
         if let Some(why) = &said.ended {
@@ -54,10 +54,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Passed(count, without) => {
-                write!(f, "passed {count} tests")?;
-                without.iter().try_for_each(|what| write!(f, "; {what}"))
-            }
+            Self::Passed(count) => write!(f, "passed {count} tests"),
             Self::Refused(words) => write!(f, "refused: {words}"),
             Self::Failed(what) => write!(f, "FAILED: {}", what.join(", ")),
             Self::Skipped(why) => write!(f, "skipped: {why}"),
@@ -65,7 +62,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-fn passed(commands: &[Command<'_>], version: Version) -> Verdict {
+fn passed(commands: &[Command<'_>]) -> Verdict {
     let mut count = 0;
     let mut failures = Vec::new();
     for tests in TESTS {
@@ -84,10 +81,7 @@ fn passed(commands: &[Command<'_>], version: Version) -> Verdict {
         }
     }
     if failures.is_empty() {
-        let without = |Newer { what, since, .. }: &Newer| {
-            format!("{what}: needs Linux {}.{}", since.0, since.1)
-        };
-        Verdict::Passed(count, plan::lacking(version).map(without).collect())
+        Verdict::Passed(count)
     } else {
         Verdict::Failed(failures)
     }
@@ -164,10 +158,7 @@ mod tests {
     fn every_program_must_run_and_pass() {
         let ok = "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out";
         let mut commands = TESTS.map(|tests| command(tests.program, 0, &[ok]));
-        let new = (6, 12);
-        assert_eq!(passed(&commands, new), Verdict::Passed(9, Vec::new()));
-        let old = passed(&commands, (6, 1));
-        assert!(old.to_string().contains("needs Linux 6.3"), "{old}");
+        assert_eq!(passed(&commands), Verdict::Passed(9));
         let output = [
             "failures:",
             "---- moves::back stdout ----",
@@ -177,12 +168,10 @@ mod tests {
         ];
         commands[1] = command("switch", 101, &output);
         assert_eq!(
-            passed(&commands, new),
+            passed(&commands),
             Verdict::Failed(vec!["switch moves::back".to_owned()])
         );
-        assert!(
-            matches!(passed(&commands[..1], new), Verdict::Failed(failures) if failures.len() == 2)
-        );
+        assert!(matches!(passed(&commands[..1]), Verdict::Failed(failures) if failures.len() == 2));
     }
 
     #[test]
