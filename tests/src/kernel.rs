@@ -14,6 +14,14 @@ pub fn is_at_least(major: u32, minor: u32) -> Result<bool> {
     Ok(version >= (major, minor))
 }
 
+/// Whether XDP redirects frames that are in several buffers; where not, a native port cannot have a jumbo MTU.
+///
+/// # Errors
+/// As [`is_at_least`].
+pub fn redirects_buffers() -> Result<bool> {
+    is_at_least(6, 3)
+}
+
 fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     let mut next = || numbers.next()?.parse().ok();

@@ -154,8 +154,7 @@ fn jumbo_frames() -> Result<()> {
     lab.set_mtu(&vm, 9000)?;
     // While it asks by ARP, a host loses and reorders packets itself.
     lab.client.introduce(&vm)?;
-    // Before, the kernel redirects no frame that is in several buffers.
-    let native = kernel::is_at_least(6, 3)?;
+    let native = kernel::redirects_buffers()?;
     let mode = if native { "native" } else { "generic" };
     if !native {
         let mut agent = Agent::start(&lab.switch, &RUN)?;
