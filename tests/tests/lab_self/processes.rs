@@ -4,6 +4,7 @@ use std::{env, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use anyhow::{Result, ensure};
 use lab::{Agent, Namespace, agent};
+use nix::{sys::stat::Mode, unistd::mkfifo};
 
 use crate::SOON;
 
@@ -23,12 +24,11 @@ fn a_command_starts_in_the_namespace_and_sees_the_same_files() -> Result<()> {
     Ok(())
 }
 
-/// Stands in for `switch-agent`: says `ready`, and notes what it was told in a file. It sleeps in small pieces,
-/// because a shell that a signal reaches just before it blocks heeds it only when it no longer does.
+/// Stands in for `switch-agent`: says `ready`, and notes what it was told in a file.
 const STUB: &str = r#"#!/bin/sh
 echo "$@" >>"$0.log"
 case "$3" in
-run) trap 'exit 7' INT; echo "already here" >&2; echo "level=INFO ready" >&2; while :; do sleep 0.02; done ;;
+run) trap 'exit 7' INT; echo "already here" >&2; echo "level=INFO ready" >&2; while :; do read -r x <"$0.fifo"; done ;;
 fail) echo "no such port" >&2; exit 1 ;;
 *) readlink /proc/self/ns/net ;;
 esac
@@ -39,9 +39,10 @@ fn an_agent_is_started_watched_and_cleaned_up_after() -> Result<()> {
     let stub = env::temp_dir().join(agent::instance());
     fs::write(&stub, STUB)?;
     fs::set_permissions(&stub, fs::Permissions::from_mode(0o755))?;
-    let log = stub.with_extension("log");
+    let (log, fifo) = (stub.with_extension("log"), stub.with_extension("fifo"));
+    mkfifo(&fifo, Mode::S_IRWXU)?;
     let result = exercise_agent(&stub, &log);
-    for file in [&stub, &log] {
+    for file in [&stub, &log, &fifo] {
         drop(fs::remove_file(file));
     }
     result
