@@ -22,7 +22,9 @@ pub fn redirects_buffers() -> Result<bool> {
     is_at_least(6, 3)
 }
 
-fn version(release: &str) -> Option<(u32, u32)> {
+/// Major and minor version that a release such as `6.12.118+deb13-cloud-amd64` begins with, if it does.
+#[must_use]
+pub fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     let mut next = || numbers.next()?.parse().ok();
     Some((next()?, next()?))

@@ -65,8 +65,20 @@ impl Screen {
     }
 }
 
+/// A line of a table: what it says, and of each column.
+pub type Row<T> = (&'static str, fn(&T) -> String);
+
+/// The lines of a table of these columns.
+pub fn table<T>(rows: &[Row<T>], columns: &[T]) -> Vec<String> {
+    let row = |(what, cell): &Row<T>| {
+        let cells = columns.iter().map(cell);
+        [(*what).to_owned()].into_iter().chain(cells).collect()
+    };
+    aligned(&rows.iter().map(row).collect::<Vec<_>>())
+}
+
 /// Rows of cells, equally many each, as lines in which the cells stand below each other.
-pub fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+fn aligned(rows: &[Vec<String>]) -> Vec<String> {
     let length = |cell: &String| cell.chars().count();
     let mut widths = vec![0; rows.first().map_or(0, Vec::len)];
     for row in rows {

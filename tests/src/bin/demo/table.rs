@@ -7,15 +7,12 @@ use anyhow::Result;
 use crate::{
     migration::Move,
     outcome::{Outcome, median},
-    screen::{Screen, aligned, ms},
+    screen::{Row, Screen, ms, table},
     traffic::{FinishedWork, INTERVAL},
 };
 
-/// A line of the table: what it says, and of each system.
-type Row = (&'static str, fn(&Outcome) -> String);
-
 /// The table's lines.
-const ROWS: [Row; 15] = [
+const ROWS: [Row<Outcome>; 15] = [
     ("SYSTEM", |of| of.system.to_owned()),
     ("in the patent", |of| of.figures.to_owned()),
     ("the VM is", |of| of.guest.to_string()),
@@ -86,12 +83,7 @@ pub fn spread<T: Ord + Copy>(values: &[T], text: impl Fn(T) -> String) -> String
 
 /// Prints the table.
 pub fn show(outcomes: &[Outcome], screen: &mut Screen) -> Result<()> {
-    let row = |(what, cell): &Row| {
-        let cells = outcomes.iter().map(cell);
-        [(*what).to_owned()].into_iter().chain(cells).collect()
-    };
-    let rows: Vec<Vec<String>> = ROWS.iter().map(row).collect();
-    screen.table(aligned(&rows).iter().map(String::as_str))?;
+    screen.table(table(&ROWS, outcomes).iter().map(String::as_str))?;
     screen.note(format_args!(
         "Gap: from the VM's resumption at its new place to its first answer at the PC, which asks \
          every {}.\nPackets lost in a gap: the PC's, sent to the data centre that the VM had just \

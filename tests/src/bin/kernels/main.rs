@@ -46,7 +46,8 @@ const MOST: usize = 4;
 /// On kernels older than the switch's minimum it is the agent's refusal that is tested. QEMU and the kernels
 /// are fetched from the machine's own mirror of Debian, once, into target/vm; nothing is installed. (Where the
 /// machine is no Debian, DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR name one, and there must be a QEMU.) Remove
-/// target/vm for newer ones. A suite that the mirror has no more is skipped. The exit status is 0 if every kernel did what it must.
+/// target/vm for newer ones. A suite that the mirror has no more is skipped. The exit status is 0 if every
+/// kernel did what it must.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask kernels")]
 struct Args {

@@ -1,6 +1,7 @@
 //! Which tests run, what they need of a kernel, and which kernels must refuse.
 
 use anyhow::{Context, Result};
+use lab::kernel;
 
 /// Major and minor version of a kernel.
 pub type Version = (u32, u32);
@@ -113,10 +114,7 @@ pub fn expected(version: Version) -> Expected {
 /// # Errors
 /// When it does not.
 pub fn version(release: &str) -> Result<Version> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    let mut number = || numbers.next()?.parse().ok();
-    let version = number().zip(number());
-    version.with_context(|| format!("{release:?} is no kernel release"))
+    kernel::version(release).with_context(|| format!("{release:?} is no kernel release"))
 }
 
 #[cfg(test)]

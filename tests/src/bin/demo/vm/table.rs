@@ -7,14 +7,11 @@ use lab::vm::{Crossing, session::INTERVAL};
 
 use super::course::Outcome;
 use crate::{
-    screen::{Screen, aligned, ms},
+    screen::{Row, Screen, ms, table},
     table::spread,
 };
 
-/// A line of the table: what it says, and of each guest.
-type Row = (&'static str, fn(&Outcome) -> String);
-
-const ROWS: [Row; 11] = [
+const ROWS: [Row<Outcome>; 11] = [
     ("GUEST", |of| of.kind.title.to_owned()),
     ("migrations", |of| of.crossings.len().to_string()),
     ("downtime (QEMU), median / worst", |of| {
@@ -60,12 +57,7 @@ fn times(of: &Outcome, time: fn(&Crossing) -> Option<Duration>) -> String {
 
 /// Prints the table.
 pub fn show(outcomes: &[Outcome], screen: &mut Screen) -> Result<()> {
-    let row = |(what, cell): &Row| {
-        let cells = outcomes.iter().map(cell);
-        [(*what).to_owned()].into_iter().chain(cells).collect()
-    };
-    let rows: Vec<Vec<String>> = ROWS.iter().map(row).collect();
-    screen.table(aligned(&rows).iter().map(String::as_str))?;
+    screen.table(table(&ROWS, outcomes).iter().map(String::as_str))?;
     screen.note(format_args!(
         "Downtime: from STOP at the source to RESUME at the destination, by QEMU's own clock. The client writes \
          to the guest\nevery {}, and a busy guest as often to it, beside a TCP stream. A gap is the downtime, the \
