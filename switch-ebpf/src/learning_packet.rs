@@ -218,15 +218,15 @@ pub fn find<B: Bytes + ?Sized>(bytes: &B, frame: &Frame) -> Option<usize> {
     // cannot follow. For the same reason a packet with IPv4 options is none; no gateway sends them.
     match frame.ethertype {
         ETHERTYPE_IPV4 => {
-            let header: Ipv4Hdr = bytes.at(network)?;
-            let fragment = u16::from_be_bytes(header.frags) & FRAGMENT_MASK != 0;
+            let header: &Ipv4Hdr = bytes.view(network)?;
+            let fragment = u16::from_be_bytes(header.frags.load()) & FRAGMENT_MASK != 0;
             if header.vihl != VERSION_4_NO_OPTIONS || header.proto != PROTOCOL_UDP || fragment {
                 return None;
             }
             find_in_udp(bytes, network + Ipv4Hdr::LEN)
         }
         ETHERTYPE_IPV6 => {
-            let header: Ipv6Hdr = bytes.at(network)?;
+            let header: &Ipv6Hdr = bytes.view(network)?;
             if header.next_hdr != PROTOCOL_UDP {
                 return None;
             }

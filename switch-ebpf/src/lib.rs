@@ -11,7 +11,10 @@
 //! crate is `no_std` for the BPF target only, so that `cargo test` runs its tests on the host.
 
 #![cfg_attr(target_arch = "bpf", no_std)]
-#![cfg_attr(target_arch = "bpf", feature(core_intrinsics, adt_const_params))]
+#![cfg_attr(
+    target_arch = "bpf",
+    feature(asm_experimental_arch, core_intrinsics, adt_const_params)
+)]
 #![cfg_attr(
     target_arch = "bpf",
     expect(internal_features, reason = "atomics of the BPF target")

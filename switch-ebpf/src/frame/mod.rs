@@ -6,6 +6,7 @@ mod neighbour;
 mod rarp;
 mod read;
 mod tag;
+mod unaligned;
 
 pub use address::Address;
 use network_types::{
@@ -13,10 +14,11 @@ use network_types::{
     ip::{Ipv4Hdr, Ipv6Hdr},
     vlan::VlanHdr,
 };
-pub use read::{Bytes, Wire};
+pub use read::{Bytes, Wire, is_unaligned};
 #[cfg(not(target_arch = "bpf"))]
 pub use tag::retag_into;
 pub use tag::{Retag, TAG_LEN, TPID_8021AD, TPID_8021Q, Tag, VID_MASK};
+pub use unaligned::{load, store};
 
 use crate::abi::Drop;
 
@@ -236,8 +238,9 @@ impl Frame {
 
     #[inline(always)]
     fn ipv4<B: Bytes + ?Sized>(&self, bytes: &B, payload: usize) -> Result<Packet, Drop> {
-        let header: Ipv4Hdr = bytes.at(self.network_offset).ok_or(Drop::Ipv4Truncated)?;
-        let (header_length, total) = (usize::from(header.ihl()), usize::from(header.tot_len()));
+        let header: &Ipv4Hdr = bytes.view(self.network_offset).ok_or(Drop::Ipv4Truncated)?;
+        let total = usize::from(u16::from_be_bytes(header.tot_len.load()));
+        let header_length = usize::from(header.ihl());
         if header.version() != 4 || header_length < Ipv4Hdr::LEN || total < header_length {
             return Err(Drop::Ipv4Malformed);
         }
@@ -246,22 +249,22 @@ impl Frame {
         }
         Ok(Packet {
             kind: Kind::Ip,
-            speaker: Address::v4(header.src_addr),
-            subject: Address::v4(header.dst_addr),
+            speaker: Address::v4(header.src_addr.load()),
+            subject: Address::v4(header.dst_addr.load()),
         })
     }
 
     #[inline(always)]
     fn ipv6<B: Bytes + ?Sized>(&self, bytes: &B, payload: usize) -> Result<Packet, Drop> {
-        let header: Ipv6Hdr = bytes.at(self.network_offset).ok_or(Drop::Ipv6Truncated)?;
+        let header: &Ipv6Hdr = bytes.view(self.network_offset).ok_or(Drop::Ipv6Truncated)?;
         if header.version() != 6 {
             return Err(Drop::Ipv6Malformed);
         }
-        let length = usize::from(header.payload_len());
+        let length = usize::from(u16::from_be_bytes(header.payload_len.load()));
         if length > payload.saturating_sub(Ipv6Hdr::LEN) {
             return Err(Drop::Ipv6Truncated);
         }
-        self.icmpv6(bytes, &header, length)
+        self.icmpv6(bytes, header, length)
     }
 
     #[inline(always)]

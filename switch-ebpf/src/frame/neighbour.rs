@@ -2,7 +2,7 @@
 
 use network_types::ip::Ipv6Hdr;
 
-use super::{Address, Bytes, Frame, Kind, Packet};
+use super::{Address, Bytes, Frame, Kind, Packet, Wire};
 use crate::abi::Drop;
 
 pub(super) const NEXT_HEADER_ICMPV6: u8 = 58;
@@ -24,8 +24,8 @@ impl Frame {
         header: &Ipv6Hdr,
         length: usize,
     ) -> Result<Packet, Drop> {
-        let source = Address::v6(header.src_addr);
-        let destination = Address::v6(header.dst_addr);
+        let source = Address::v6(header.src_addr.load());
+        let destination = Address::v6(header.dst_addr.load());
         let ordinary = Packet {
             kind: Kind::Ip,
             speaker: source,

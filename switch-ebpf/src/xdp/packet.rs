@@ -1,5 +1,7 @@
 //! A frame in an XDP program: reading it, and changing its outer tag in place.
 
+use core::{arch::asm, array};
+
 use aya_ebpf::{
     bindings::xdp_md,
     check_bounds_signed,
@@ -11,11 +13,8 @@ use aya_ebpf::{
 
 use crate::{
     abi::Drop,
-    frame::{Bytes, Retag, TAG_LEN, Wire},
+    frame::{Bytes, Retag, TAG_LEN, Wire, is_unaligned, load, store},
 };
-
-/// Bytes of the two MACs, which stand in front of the outer tag.
-const MACS_LEN: usize = 12;
 
 /// Whether a frame may be in several buffers, which needs Linux 5.18: the agent writes it here before the
 /// program is loaded. A constant to the verifier, which leaves out what cannot happen, with the helpers
@@ -34,10 +33,19 @@ pub struct Packet<'a>(pub &'a XdpContext);
 
 impl Bytes for Packet<'_> {
     #[inline(always)]
+    fn view<T: Wire>(&self, offset: usize) -> Option<&T> {
+        const { assert!(is_unaligned::<T>()) };
+        let at = pointer::<T>(self.0, offset)?;
+        // SAFETY: `pointer` checked the bounds, and a `Wire` is valid for any bytes. Nobody moves the frame
+        // while it is looked at.
+        Some(unsafe { &*at })
+    }
+
+    #[inline(always)]
     fn at<T: Wire>(&self, offset: usize) -> Option<T> {
         let at = pointer::<T>(self.0, offset)?;
-        // SAFETY: `pointer` checked the bounds, and a `Wire` is valid for any bytes.
-        Some(unsafe { at.read_unaligned() })
+        // SAFETY: `pointer` checked the bounds.
+        Some(unsafe { T::load_from(at) })
     }
 }
 
@@ -88,16 +96,34 @@ fn pointer<T>(ctx: &XdpContext, offset: usize) -> Option<*mut T> {
     }
 }
 
+/// The two MACs, as words.
+type Macs = [u32; 3];
+
 #[inline(always)]
-fn read<const N: usize>(ctx: &XdpContext, offset: usize) -> Option<[u8; N]> {
-    Packet(ctx).at(offset)
+fn read_macs(ctx: &XdpContext) -> Result<Macs, Drop> {
+    let at = pointer::<Macs>(ctx, 0).ok_or(Drop::EthernetTruncated)?;
+    // SAFETY: `pointer` checked the bounds.
+    Ok(array::from_fn(|word| unsafe {
+        load(at.cast::<u32>().add(word).cast())
+    }))
 }
 
 #[inline(always)]
-fn write<const N: usize>(ctx: &XdpContext, offset: usize, bytes: [u8; N]) -> Result<(), Drop> {
-    let at = pointer::<[u8; N]>(ctx, offset).ok_or(Drop::EthernetTruncated)?;
-    // SAFETY: `pointer` checked the bounds; the frame is the program's alone.
-    unsafe { at.write_unaligned(bytes) };
+fn write_macs(ctx: &XdpContext, macs: Macs) -> Result<(), Drop> {
+    let at = pointer::<Macs>(ctx, 0).ok_or(Drop::EthernetTruncated)?;
+    for (word, value) in macs.into_iter().enumerate() {
+        // SAFETY: `pointer` checked the bounds; the frame is the program's alone.
+        unsafe { store(at.cast::<u32>().add(word).cast(), value) };
+    }
+    Ok(())
+}
+
+/// Writes the outer tag, which stands behind the MACs.
+#[inline(always)]
+fn write_tag(ctx: &XdpContext, tag: u32) -> Result<(), Drop> {
+    let at = pointer::<u32>(ctx, size_of::<Macs>()).ok_or(Drop::EthernetTruncated)?;
+    // SAFETY: as above.
+    unsafe { store(at.cast(), tag) };
     Ok(())
 }
 
@@ -114,19 +140,33 @@ fn adjust_head(ctx: *mut xdp_md, by: i32) -> Result<(), Drop> {
 /// Changes the outer tag. The MACs are copied out before anything moves.
 #[inline(always)]
 pub fn retag(ctx: &XdpContext, change: Retag) -> Result<(), Drop> {
+    let tag = defined(match change {
+        Retag::Rewrite(tag) | Retag::Push(tag) => u32::from_ne_bytes(tag.to_bytes()),
+        Retag::Keep | Retag::Pop => 0,
+    });
     match change {
         Retag::Keep => Ok(()),
-        Retag::Rewrite(tag) => write(ctx, MACS_LEN, tag.to_bytes()),
-        Retag::Push(tag) => {
-            let macs: [u8; MACS_LEN] = read(ctx, 0).ok_or(Drop::EthernetTruncated)?;
+        Retag::Rewrite(_) => write_tag(ctx, tag),
+        Retag::Push(_) => {
+            let macs = read_macs(ctx)?;
             adjust_head(ctx.ctx, -(TAG_LEN as i32))?;
-            write(ctx, 0, macs)?;
-            write(ctx, MACS_LEN, tag.to_bytes())
+            write_macs(ctx, macs)?;
+            write_tag(ctx, tag)
         }
         Retag::Pop => {
-            let macs: [u8; MACS_LEN] = read(ctx, 0).ok_or(Drop::EthernetTruncated)?;
+            let macs = read_macs(ctx)?;
             adjust_head(ctx.ctx, TAG_LEN as i32)?;
-            write(ctx, 0, macs)
+            write_macs(ctx, macs)
         }
     }
+}
+
+/// A word that is there on every way. The compiler leaves one undefined where it is not needed, and the
+/// verifier sees that where it is moved.
+#[inline(always)]
+fn defined(word: u32) -> u32 {
+    let mut word = u64::from(word);
+    // SAFETY: it does nothing.
+    unsafe { asm!("{0} = {0}", inout(reg) word, options(pure, nomem, nostack)) };
+    word as u32
 }

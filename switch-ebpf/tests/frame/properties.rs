@@ -24,6 +24,12 @@ struct Watched<'a> {
 }
 
 impl Bytes for Watched<'_> {
+    fn view<T: Wire>(&self, offset: usize) -> Option<&T> {
+        let found = self.bytes.view(offset);
+        self.beyond.set(self.beyond.get() || found.is_none());
+        found
+    }
+
     fn at<T: Wire>(&self, offset: usize) -> Option<T> {
         let found = self.bytes.at(offset);
         self.beyond.set(self.beyond.get() || found.is_none());
