@@ -23,7 +23,12 @@ const BINDING: f64 = 256.0;
 const MAP: &str = "anon_inode:bpf-map";
 
 /// The maps that hold something of each binding, but for what each CPU has of its own.
-const BY_BINDING: [&str; 3] = [names::BINDINGS, names::SHORTCUTS, names::QUEUED];
+const BY_BINDING: [&str; 4] = [
+    names::BINDINGS,
+    names::SHORTCUTS,
+    names::SHORTCUT_OWNERS,
+    names::QUEUED,
+];
 
 /// Those that count its traffic.
 const COUNTERS: [&str; 3] = [

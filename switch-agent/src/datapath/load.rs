@@ -6,9 +6,7 @@ use aya::{
     programs::{ProgramError, RawTracePoint, Xdp, links::FdLink},
 };
 use aya_log::EbpfLogger;
-use switch_ebpf::abi::{
-    DEFAULT_MAX_FLOWS, LAYOUT_VERSION, Meta, gateway, names, shortcut::bucket_bits,
-};
+use switch_ebpf::abi::{DEFAULT_MAX_FLOWS, LAYOUT_VERSION, Meta, gateway, names};
 
 use super::{
     DatapathError, Kernel, Pins,
@@ -122,17 +120,17 @@ impl Programs {
             loader.map_max_entries(map, max_flows);
         }
         let mut seed = None;
-        let bits = bucket_bits(max_flows);
+        let sizes = shortcuts::Sizes::new(max_flows)?;
         if object.has_shortcuts {
             let seed = seed.insert(if adopted {
                 shortcuts::pinned_seed(pins)?
             } else {
                 shortcuts::new_seed()?
             });
-            loader.map_max_entries(names::SHORTCUTS, 1 << bits);
-            let counters = shortcuts::traffic_entries(max_flows)?;
-            loader.map_max_entries(names::SHORTCUT_TRAFFIC, counters);
-            loader.override_global(names::BUCKET_BITS, &bits, true);
+            loader.map_max_entries(names::SHORTCUTS, sizes.lines);
+            loader.map_max_entries(names::SHORTCUT_OWNERS, sizes.owners);
+            loader.map_max_entries(names::SHORTCUT_TRAFFIC, sizes.traffic);
+            loader.override_global(names::LINES, &sizes.lines, true);
             loader.override_global(names::SEED, &*seed, true);
         }
         let frags = u32::from(kernel.frags);

@@ -28,7 +28,7 @@ use aya::{
 pub use kernel::{Kernel, KernelError};
 pub use load::{GATEWAY, Object, Programs, SWITCH};
 pub use pins::Pins;
-pub use shortcuts::Way;
+pub use shortcuts::Place;
 pub use tables::{Rings, Tables};
 pub(crate) use tables::{check_layout, open};
 pub use tally::Tally;

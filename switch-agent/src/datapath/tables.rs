@@ -15,7 +15,7 @@ use super::{
     batch,
     flow_counters::FlowCounters,
     mapped::Mapped,
-    shortcuts::{Shortcuts, Way},
+    shortcuts::{Place, Shortcuts},
     tally::Tally,
 };
 
@@ -71,7 +71,7 @@ impl Tables {
     /// # Errors
     /// Nothing is pinned, or maps of another layout.
     pub fn open(pins: &Pins) -> Result<Self, DatapathError> {
-        let Meta { max_flows, .. } = read_meta(pins, LAYOUT_VERSION)?;
+        check_layout(pins, LAYOUT_VERSION)?;
         Ok(Self {
             ports: open!(pins, names::PORTS, HashMap),
             attachments: Attachments::open(pins)?,
@@ -82,7 +82,7 @@ impl Tables {
             port_names: open!(pins, names::PORT_NAMES, Array),
             meta: open!(pins, names::META, Array),
             bindings: open!(pins, names::BINDINGS, HashMap),
-            shortcuts: Shortcuts::open(pins, max_flows)?,
+            shortcuts: Shortcuts::open(pins)?,
             flow_traffic: FlowCounters::open(pins)?,
             queued: open_mapped!(pins, names::QUEUED),
             allowed: Allowed::open(pins)?,
@@ -148,8 +148,8 @@ impl Tables {
     pub fn adopt_shortcuts(
         &mut self,
         bindings: &[(BindingKey, Binding)],
-    ) -> Result<Vec<Way>, MapError> {
-        // One for each way, not a set: there may be two million.
+    ) -> Result<Vec<Place>, MapError> {
+        // One for each place, not a set: there may be two million.
         let mut owned = vec![false; self.shortcuts.len()];
         for (key, binding) in bindings {
             let mut found = self.shortcuts.of(key)?;
@@ -161,36 +161,37 @@ impl Tables {
                 found = self.shortcuts.of(key)?;
             }
             if let Some(found) = found {
-                owned[found.way.index()] = true;
+                owned[found.place.index()] = true;
             }
         }
-        let is_nobodys = |way: &Result<Way, _>| !matches!(way, Ok(way) if owned[way.index()]);
+        let is_nobodys =
+            |place: &Result<Place, _>| !matches!(place, Ok(place) if owned[place.index()]);
         let nobodys: Vec<_> = self
             .shortcuts
             .taken()
             .filter(is_nobodys)
             .collect::<Result<_, _>>()?;
-        for way in &nobodys {
-            self.shortcuts.set_leaving(*way)?;
+        for place in &nobodys {
+            self.shortcuts.set_leaving(*place)?;
         }
         Ok(nobodys)
     }
 
     /// Removes a binding. Its shortcut, if it had one, is nobody's then: see [`Tables::empty_shortcut`].
-    pub fn remove_binding(&mut self, key: &BindingKey) -> Result<Option<Way>, MapError> {
-        let way = self.shortcuts.leave(key)?;
+    pub fn remove_binding(&mut self, key: &BindingKey) -> Result<Option<Place>, MapError> {
+        let place = self.shortcuts.leave(key)?;
         self.bindings.remove(key)?;
-        Ok(way)
+        Ok(place)
     }
 
     /// Empties a shortcut that was nobody's before any program began that runs now.
-    pub fn empty_shortcut(&mut self, way: Way) -> Result<(), MapError> {
-        self.shortcuts.empty(way)
+    pub fn empty_shortcut(&mut self, place: Place) -> Result<(), MapError> {
+        self.shortcuts.empty(place)
     }
 
     /// Frees a shortcut that was emptied before any program began that runs now.
-    pub fn free_shortcut(&mut self, way: Way) -> Result<(), MapError> {
-        self.shortcuts.free(way)
+    pub fn free_shortcut(&mut self, place: Place) -> Result<(), MapError> {
+        self.shortcuts.free(place)
     }
 
     /// Sets a slot's counters to zero, before a new binding gets it.

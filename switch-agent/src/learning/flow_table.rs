@@ -13,7 +13,7 @@ use super::{
     renewal::{Renewal, Work},
     slots::{Owner, Slots},
 };
-use crate::datapath::{Tables, Way};
+use crate::datapath::{Place, Tables};
 
 /// The bindings, each with a slot for its counters and, while it is new, a handover.
 pub struct FlowTable {
@@ -22,7 +22,7 @@ pub struct FlowTable {
     slots: Slots,
     handovers: Handovers,
     /// The shortcuts of those who are gone.
-    renewal: Renewal<Way>,
+    renewal: Renewal<Place>,
     /// Site id → how many bindings are there.
     counts: HashMap<u32, u32>,
     /// When they were counted, `CLOCK_MONOTONIC` in nanoseconds.
@@ -170,8 +170,8 @@ impl FlowTable {
 
     /// Removes a binding.
     pub fn remove(&mut self, key: &BindingKey, binding: &Binding) -> Result<(), MapError> {
-        let way = self.tables.remove_binding(key)?;
-        self.renewal.add(way);
+        let place = self.tables.remove_binding(key)?;
+        self.renewal.add(place);
         self.went(binding.site);
         self.handovers.abandon(binding.slot);
         self.slots.give_back(binding.slot);
@@ -243,11 +243,11 @@ impl FlowTable {
             return Ok(());
         }
         let Work { empty, free } = self.renewal.turn(&self.tables.runs()?.into());
-        for way in empty {
-            self.tables.empty_shortcut(way)?;
+        for place in empty {
+            self.tables.empty_shortcut(place)?;
         }
-        for way in free {
-            self.tables.free_shortcut(way)?;
+        for place in free {
+            self.tables.free_shortcut(place)?;
         }
         Ok(())
     }

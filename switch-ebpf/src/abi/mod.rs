@@ -20,7 +20,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use crate::{frame::Address, replay::Window};
 
 /// The version of everything in this module. An agent refuses pinned maps of another one.
-pub const LAYOUT_VERSION: u32 = 4;
+pub const LAYOUT_VERSION: u32 = 5;
 
 /// The most ports of one switch. A port's index is given by the agent and has nothing to do with
 /// its ifindex.
@@ -169,6 +169,9 @@ shared! {
         pub tick: u64,
         /// `CLOCK_MONOTONIC_COARSE` in nanoseconds.
         pub now_ns: u64,
+        /// Where the program last found a shortcut that was not in the first of its places: a bit, 15 unused
+        /// ones, the place in 32 bits, the site in 16; or 0.
+        pub elsewhere: u64,
     }
 
     /// A port. Written by the agent, read for frames that belong to no attachment.

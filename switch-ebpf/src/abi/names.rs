@@ -35,10 +35,12 @@ pub const LIMITED: &str = "LIMITED";
 pub const GATEWAYS: &str = "GATEWAYS";
 /// [`BindingKey`](super::BindingKey) → [`Binding`](super::Binding).
 pub const BINDINGS: &str = "BINDINGS";
-/// [`shortcut::bucket`](super::shortcut::bucket) → [`shortcut::Bucket`](super::shortcut::Bucket).
+/// [`shortcut::Sought::line`](super::shortcut::Sought::line) → [`shortcut::Line`](super::shortcut::Line).
 pub const SHORTCUTS: &str = "SHORTCUTS";
-/// Bucket, CPU by CPU → [`shortcut::BucketTraffic`](super::shortcut::BucketTraffic). No per-CPU map, whose
-/// elements the kernel finds by a table of pointers: that is one more line of memory for each frame.
+/// A shortcut's place, among those of all lines → [`shortcut::Owner`](super::shortcut::Owner).
+pub const SHORTCUT_OWNERS: &str = "SHORTCUT_OWNERS";
+/// A shortcut's place, CPU by CPU → [`shortcut::ShortcutTraffic`](super::shortcut::ShortcutTraffic). No
+/// per-CPU map, whose elements the kernel finds by a table of pointers: that is one more line of memory.
 pub const SHORTCUT_TRAFFIC: &str = "SHORTCUT_TRAFFIC";
 /// [`shortcut::Seed`](super::shortcut::Seed), one. Written by the agent once, with [`META`].
 pub const SHORTCUT_SEED: &str = "SHORTCUT_SEED";
@@ -79,14 +81,14 @@ pub const SITE_NAMES: &str = "SITE_NAMES";
 pub const NETWORK_NAMES: &str = "NETWORK_NAMES";
 /// Port index → [`Label`](super::Label).
 pub const PORT_NAMES: &str = "PORT_NAMES";
-/// No map, but the constant [`shortcut::bucket_bits`](super::shortcut::bucket_bits).
-pub const BUCKET_BITS: &str = "BUCKET_BITS";
+/// No map, but the constant [`shortcut::lines`](super::shortcut::lines).
+pub const LINES: &str = "LINES";
 /// No map, but a constant: what is in [`SHORTCUT_SEED`].
 pub const SEED: &str = "SEED";
 /// No map either, but the constant that says whether a frame may be in several buffers.
 pub const FRAGS: &str = "FRAGS";
 /// Every map that is pinned.
-pub const PINNED: [&str; 37] = [
+pub const PINNED: [&str; 38] = [
     PORTS,
     EGRESS,
     ATTACHMENTS,
@@ -105,6 +107,7 @@ pub const PINNED: [&str; 37] = [
     GATEWAYS,
     BINDINGS,
     SHORTCUTS,
+    SHORTCUT_OWNERS,
     SHORTCUT_TRAFFIC,
     SHORTCUT_SEED,
     AGENT_FLOW_TRAFFIC,

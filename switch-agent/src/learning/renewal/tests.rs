@@ -1,10 +1,11 @@
-//! A shortcut that goes from one address to another and back, under programs that read it word by word.
+//! A shortcut that goes from one IPv6 address to another of the same hash and back, under programs that read
+//! it and its owner word by word. (Those of IPv4 addresses are one word.)
 
 use proptest::{collection::vec, prelude::*};
 use switch_ebpf::{
     abi::{
         BindingKey,
-        shortcut::{EMPTIED, LEAVING, OPEN, Shortcut},
+        shortcut::{Seed, Shortcut, Sought},
     },
     frame::Address,
 };
@@ -12,9 +13,9 @@ use switch_ebpf::{
 use super::*;
 
 const CPUS: usize = 2;
-/// The words that are read of a shortcut.
+/// The words that are read: two of the owner and the shortcut.
 const WORDS: usize = 3;
-const PLACE: usize = 2;
+const SHORTCUT: usize = 2;
 
 /// Two addresses that differ in both words.
 fn key(number: u8) -> BindingKey {
@@ -22,6 +23,11 @@ fn key(number: u8) -> BindingKey {
         network: 3,
         address: Address::v6([number + 1; 16]),
     }
+}
+
+/// Without a seed all addresses have one hash.
+fn sought(number: u8) -> Sought {
+    Sought::new(&key(number), &Seed::default(), 2)
 }
 
 /// A program that looks for the shortcut of an address, one word after the other in any order.
@@ -83,18 +89,22 @@ impl World {
     }
 
     fn shortcut(&self) -> Shortcut {
-        Shortcut {
-            address: [self.words[0], self.words[1]],
-            place: self.words[PLACE],
-            down_last_ns: 0,
-        }
+        Shortcut(self.words[SHORTCUT])
+    }
+
+    fn is_of(&self, number: u8) -> bool {
+        let is_owner = self.words[..SHORTCUT] == key(number).address.halves();
+        self.shortcut().is_of(&sought(number)) && is_owner
+    }
+
+    fn is_free(&self) -> bool {
+        self.shortcut() == Shortcut::FREE
     }
 
     /// Where the shortcut leads, and whose it is.
     fn leads(&self, number: u8) -> Option<u32> {
-        let shortcut = self.shortcut();
-        let site = Shortcut::open(shortcut.place, key(number).network)?;
-        shortcut.is_of(&key(number)).then_some(site)
+        let site = self.shortcut().leads(&sought(number))?;
+        self.is_of(number).then_some(site)
     }
 
     fn note(&mut self) {
@@ -147,9 +157,9 @@ impl World {
         for (word, value) in program.order.iter().zip(&program.read) {
             words[*word] = *value;
         }
-        let wanted = key(program.wanted);
-        if [words[0], words[1]] == wanted.address.halves()
-            && let Some(site) = Shortcut::open(words[PLACE], wanted.network)
+        let address = key(program.wanted).address;
+        if words[..SHORTCUT] == address.halves()
+            && let Some(site) = Shortcut(words[SHORTCUT]).leads(&sought(program.wanted))
         {
             prop_assert!(program.true_sites.contains(&site), "{program:?} at {site}");
             self.passed += 1;
@@ -174,19 +184,15 @@ impl World {
             return;
         }
         let shortcut = self.shortcut();
-        let closed = shortcut.place & !OPEN;
         self.site += 1;
-        let lead = Step::Write(
-            PLACE,
-            OPEN | Shortcut::place(key(number).network, self.site),
-        );
+        let set = |to: Shortcut| Step::Write(SHORTCUT, to.0);
+        let lead = set(Shortcut::to(&sought(number), self.site));
         if self.owner == Some(number) && remove {
             self.owner = None;
-            self.steps
-                .extend([Step::Write(PLACE, closed | LEAVING), Step::Removed]);
+            self.steps.extend([set(shortcut.leaving()), Step::Removed]);
         } else if self.owner == Some(number) {
-            self.steps.extend([Step::Write(PLACE, closed), lead]);
-        } else if self.owner.is_none() && shortcut.is_free() && !remove {
+            self.steps.extend([set(shortcut.closed()), lead]);
+        } else if self.owner.is_none() && self.is_free() && !remove {
             self.owner = Some(number);
             let [high, low] = key(number).address.halves();
             self.steps
@@ -198,12 +204,13 @@ impl World {
     fn turn(&mut self) {
         let Work { empty, free } = self.renewal.turn(&self.runs.as_slice().into());
         for () in empty {
-            let write = [(PLACE, EMPTIED), (0, 0), (1, 0)];
+            let write = [(SHORTCUT, Shortcut::EMPTIED.0), (0, 0), (1, 0)];
             self.steps
                 .extend(write.map(|(word, value)| Step::Write(word, value)));
         }
         for () in free {
-            self.steps.push_back(Step::Write(PLACE, 0));
+            self.steps
+                .push_back(Step::Write(SHORTCUT, Shortcut::FREE.0));
         }
     }
 
@@ -212,25 +219,23 @@ impl World {
         self.steps.clear();
         self.renewal = Renewal::default();
         let shortcut = self.shortcut();
-        let closed = shortcut.place & !OPEN;
+        let set = |to: Shortcut| Step::Write(SHORTCUT, to.0);
         match self.owner {
-            Some(number) if shortcut.is_of(&key(number)) => {
-                let place = OPEN | Shortcut::place(key(number).network, self.site);
-                self.steps
-                    .extend([Step::Write(PLACE, closed), Step::Write(PLACE, place)]);
+            Some(number) if self.is_of(number) => {
+                let lead = Shortcut::to(&sought(number), self.site);
+                self.steps.extend([set(shortcut.closed()), set(lead)]);
             }
-            _ if shortcut.is_free() => self.owner = None,
+            _ if self.is_free() => self.owner = None,
             _ => {
                 self.owner = None;
-                self.steps
-                    .extend([Step::Write(PLACE, closed | LEAVING), Step::Removed]);
+                self.steps.extend([set(shortcut.leaving()), Step::Removed]);
             }
         }
     }
 }
 
 fn choice() -> impl Strategy<Value = Choice> {
-    let order = Just([0, 1, PLACE]).prop_shuffle();
+    let order = Just([0, 1, SHORTCUT]).prop_shuffle();
     prop_oneof![
         4 => (0..CPUS, 0..2_u8, order).prop_map(|(cpu, wanted, order)| Choice::Begin(cpu, wanted, order)),
         4 => (0..CPUS, 1..=WORDS + 1).prop_map(|(cpu, steps)| Choice::Program(cpu, steps)),
@@ -263,10 +268,10 @@ fn two_ends_of_programs_free_a_shortcut() {
         for choice in choices {
             world.go_on(choice.clone()).expect("no mixture");
         }
-        (world.passed, world.shortcut().is_free())
+        (world.passed, world.is_free())
     };
     let agent = [Choice::Agent(3)];
-    let begin = Choice::Begin(0, 0, [0, 1, PLACE]);
+    let begin = Choice::Begin(0, 0, [0, 1, SHORTCUT]);
     let program = [Choice::Program(0, 4)];
     go_on(&[Choice::Order(0, false)]);
     go_on(&agent);
@@ -304,7 +309,7 @@ fn who_has_read_the_old_address_finds_no_new_site() {
     go_on(&bind(0));
     go_on(&[Choice::Order(0, true), agent.clone()]);
     go_on(&turn);
-    go_on(&[Choice::Begin(0, 0, [0, 1, PLACE]), Choice::Program(0, 2)]);
+    go_on(&[Choice::Begin(0, 0, [0, 1, SHORTCUT]), Choice::Program(0, 2)]);
     for _ in 0..4 {
         go_on(&turn);
         assert_eq!(go_on(&bind(1)), None);

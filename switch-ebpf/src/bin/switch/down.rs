@@ -43,7 +43,7 @@ pub fn forward(ctx: &XdpContext, ingress: &Ingress<'_>) -> Result<Verdict, Drop>
         network: attachment.network,
         address,
     };
-    if let Some(shortcut) = shortcut::find(&key)
+    if let Some(shortcut) = shortcut::find(&key, ingress.cpu)
         && shortcut.site == attachment.site
     {
         let length = sent_length(ingress, &network.client);

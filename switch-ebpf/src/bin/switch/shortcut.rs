@@ -6,7 +6,7 @@ use aya_ebpf::{
 use switch_ebpf::{
     abi::{
         BindingKey, Cpu,
-        shortcut::{self, Bucket, BucketTraffic, OPEN, Seed, Shortcut, ShortcutTraffic, WAYS},
+        shortcut::{Line, Owner, Seed, Shortcut, ShortcutTraffic, Sought, WAYS, neighbour},
     },
     xdp::{Shared, count::add},
 };
@@ -15,13 +15,15 @@ use crate::count;
 
 // How many of each there are the agent says when it makes them.
 #[map]
-static SHORTCUTS: Array<Bucket> = Array::pinned(1, BPF_F_MMAPABLE);
+static SHORTCUTS: Array<Line> = Array::pinned(1, BPF_F_MMAPABLE);
 #[map]
-static SHORTCUT_TRAFFIC: Array<BucketTraffic> = Array::pinned(1, BPF_F_MMAPABLE);
+static SHORTCUT_OWNERS: Array<Owner> = Array::pinned(1, BPF_F_MMAPABLE);
+#[map]
+static SHORTCUT_TRAFFIC: Array<ShortcutTraffic> = Array::pinned(1, BPF_F_MMAPABLE);
 
 // Constants, which the agent writes here before the program is loaded.
 #[unsafe(no_mangle)]
-static BUCKET_BITS: u32 = 0;
+static LINES: u32 = 0;
 #[unsafe(no_mangle)]
 static SEED: Seed = [0; 6];
 
@@ -29,111 +31,155 @@ static SEED: Seed = [0; 6];
 pub struct Open {
     /// The site that the address is at.
     pub site: u32,
-    shortcut: *mut Shortcut,
+    place: u32,
     traffic: *mut ShortcutTraffic,
 }
 
-/// The binary logarithm of the number of buckets.
+/// How many lines of shortcuts there are.
 #[inline(always)]
-fn bits() -> u32 {
+fn lines() -> u32 {
     // SAFETY: a constant, which the compiler must not take for the zero that stands here.
-    unsafe { (&raw const BUCKET_BITS).read_volatile() }
+    unsafe { (&raw const LINES).read_volatile() }
 }
 
 #[inline(always)]
-fn bucket(key: &BindingKey) -> u32 {
+fn sought(key: &BindingKey) -> Sought {
     // SAFETY: as above.
     let seed = unsafe { (&raw const SEED).read_volatile() };
-    shortcut::bucket(key, &seed, bits())
+    Sought::new(key, &seed, lines())
+}
+
+/// The shortcuts of a line.
+#[inline(always)]
+fn line(line: u32) -> Option<*mut Shortcut> {
+    Some(SHORTCUTS.get_ptr_mut(line)?.cast())
 }
 
 /// The shortcut of an address, if it is open.
 #[inline(always)]
-pub fn find(key: &BindingKey) -> Option<Open> {
-    let bucket = bucket(key);
-    let traffic = traffic_of(bucket)?;
-    // Both lines are asked for at once. The processor would come to this one only after the frame was
-    // changed, and no cache may hold either.
-    // SAFETY: `traffic` points to an element of the map.
-    unsafe { (&raw const (*traffic).up_packets).read_volatile() };
-    if let Some(open) = find_in(bucket, traffic, key) {
-        return Some(open);
-    }
-    let bucket = shortcut::neighbour(bucket);
-    let traffic = traffic_of(bucket)?;
-    find_in(bucket, traffic, key)
-}
-
-/// This CPU's counters of a bucket.
-#[inline(always)]
-fn traffic_of(bucket: u32) -> Option<*mut ShortcutTraffic> {
-    // SAFETY: a helper without arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    let traffic = SHORTCUT_TRAFFIC.get_ptr_mut((cpu << bits()) + bucket)?;
-    Some(traffic.cast())
-}
-
-/// The same, if it is in this bucket.
-#[inline(always)]
-fn find_in(bucket: u32, traffic: *mut ShortcutTraffic, key: &BindingKey) -> Option<Open> {
-    let shortcut: *mut Shortcut = SHORTCUTS.get_ptr_mut(bucket)?.cast();
-    if let Some(site) = site_of(shortcut, key) {
+pub fn find(key: &BindingKey, cpu: *mut Cpu) -> Option<Open> {
+    let sought = sought(key);
+    // Nearly all have the first of these. The line of its counters is asked for at once: the processor would
+    // come to it only after the frame was changed, and no cache may hold either.
+    let first = place(sought.line, sought.way);
+    let counters = traffic(first)?;
+    // SAFETY: what `traffic` points to is an element of the map.
+    unsafe { (&raw const (*counters).up_packets).read_volatile() };
+    if let Some(site) = site_of(line(sought.line)?, sought.way, &sought)
+        && is_whole(first, key)
+    {
         return Some(Open {
             site,
-            shortcut,
-            traffic,
+            place: first,
+            traffic: counters,
         });
     }
-    // SAFETY: there are two to a bucket.
-    let (shortcut, traffic) = unsafe { (shortcut.add(1), traffic.add(1)) };
-    let site = site_of(shortcut, key)?;
+    find_elsewhere(key, cpu);
+    // SAFETY: `cpu` points to this CPU's element.
+    let elsewhere = unsafe { (&raw const (*cpu).elsewhere).read_volatile() };
+    if elsewhere == 0 {
+        return None;
+    }
+    let place = (elsewhere >> u16::BITS) as u32;
     Some(Open {
-        site,
-        shortcut,
-        traffic,
+        site: u32::from(elsewhere as u16),
+        place,
+        traffic: traffic(place)?,
     })
 }
 
-/// The site that a shortcut leads to, if it is this address's and open. Each word is read once.
+/// Looks for the shortcut of an address where it is if another one has its place: see [`Cpu::elsewhere`].
+///
+/// A function of its own, and its answer in a map, of which the verifier knows nothing: with each place that it
+/// knew it would follow all that comes after once more.
+#[inline(never)]
+fn find_elsewhere(key: &BindingKey, cpu: *mut Cpu) {
+    let sought = sought(key);
+    let found = find_in(sought.line, &sought, key)
+        .or_else(|| find_in(neighbour(sought.line), &sought, key))
+        .unwrap_or(0);
+    // SAFETY: `cpu` points to this CPU's element.
+    unsafe { (&raw mut (*cpu).elsewhere).write_volatile(found) };
+}
+
+/// The place of the shortcut and the site behind it, if it is in this line.
 #[inline(always)]
-fn site_of(shortcut: *const Shortcut, key: &BindingKey) -> Option<u32> {
-    let [high, low] = key.address.halves();
-    // SAFETY: `shortcut` points into an element of the map, whose words are written as such.
-    let (address, place) = unsafe {
-        (
-            (&raw const (*shortcut).address).read_volatile(),
-            (&raw const (*shortcut).place).read_volatile(),
-        )
-    };
-    if address[1] != low || address[0] != high {
-        return None;
+fn find_in(number: u32, sought: &Sought, key: &BindingKey) -> Option<u64> {
+    const FOUND: u64 = 1 << 63;
+    let line = line(number)?;
+    (0..WAYS).find_map(|way| {
+        let site = site_of(line, way, sought)?;
+        let place = place(number, way);
+        let found = FOUND | u64::from(place) << u16::BITS | u64::from(site);
+        is_whole(place, key).then_some(found)
+    })
+}
+
+/// Where a shortcut of a line leads, if it may be the one that is sought.
+#[inline(always)]
+fn site_of(line: *const Shortcut, way: usize, sought: &Sought) -> Option<u32> {
+    // SAFETY: a line has so many.
+    unsafe { line.add(way).read_volatile() }.leads(sought)
+}
+
+/// The number of a shortcut among those of all lines.
+#[inline(always)]
+fn place(line: u32, way: usize) -> u32 {
+    line * WAYS as u32 + way as u32
+}
+
+/// This CPU's counters of a place.
+#[inline(always)]
+fn traffic(place: u32) -> Option<*mut ShortcutTraffic> {
+    // SAFETY: a helper without arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    SHORTCUT_TRAFFIC.get_ptr_mut(cpu * lines() * WAYS as u32 + place)
+}
+
+/// Whose a place is.
+#[inline(always)]
+fn owner(place: u32) -> Option<*mut Owner> {
+    SHORTCUT_OWNERS.get_ptr_mut(place)
+}
+
+/// Whether a shortcut that seems to be an address's is: for IPv6 the whole address is the owner's.
+#[inline(always)]
+fn is_whole(place: u32, key: &BindingKey) -> bool {
+    if key.address.is_v4() {
+        return true;
     }
-    Shortcut::open(place, key.network)
+    let Some(owner) = owner(place) else {
+        return false;
+    };
+    // SAFETY: `owner` points to an element of the map, whose words are written as such.
+    let address = unsafe { (&raw const (*owner).address).read_volatile() };
+    address == key.address.halves()
 }
 
 /// Closes the shortcut of an address. The binding has been written before.
-#[inline(always)]
+///
+/// A function of its own: what comes after it the verifier has to follow once.
+#[inline(never)]
 pub fn close(key: &BindingKey) {
-    let bucket = bucket(key);
-    close_in(bucket, key);
-    close_in(shortcut::neighbour(bucket), key);
+    let sought = sought(key);
+    close_in(sought.line, &sought, key);
+    close_in(neighbour(sought.line), &sought, key);
 }
 
 #[inline(always)]
-fn close_in(bucket: u32, key: &BindingKey) {
-    let Some(bucket) = SHORTCUTS.get_ptr_mut(bucket) else {
+fn close_in(number: u32, sought: &Sought, key: &BindingKey) {
+    let Some(line) = line(number) else {
         return;
     };
     for way in 0..WAYS {
-        // SAFETY: the bucket has so many.
-        let shortcut: *mut Shortcut = unsafe { bucket.cast::<Shortcut>().add(way) };
-        // SAFETY: an aligned `u64` in an element of an array map, which both sides write atomically.
-        let place = unsafe { Shared::new(&raw mut (*shortcut).place) };
+        // SAFETY: a line has so many, each an aligned `u64` in an element of an array map, which both sides
+        // write atomically.
+        let shortcut = unsafe { Shared::new(line.add(way).cast()) };
         // Not a mere load: this comes after the binding was written, on every machine. What is opened
         // later than this the agent compares with that.
-        let before = place.keep(u64::MAX);
-        if Shortcut::open(before, key.network).is_some() && site_of(shortcut, key).is_some() {
-            place.keep(!OPEN);
+        let before = shortcut.keep(u64::MAX);
+        if Shortcut(before).leads(sought).is_some() && is_whole(place(number, way), key) {
+            shortcut.keep(Shortcut::CLOSED);
         }
     }
 }
@@ -142,7 +188,7 @@ impl Open {
     /// A frame leaves for the VM.
     #[inline(always)]
     pub fn count_up(&self, length: usize) {
-        // SAFETY: `traffic` points into this CPU's element.
+        // SAFETY: `traffic` points to this CPU's element.
         unsafe {
             add(&raw mut (*self.traffic).up_packets, 1);
             add(&raw mut (*self.traffic).up_bytes, length as u64);
@@ -152,13 +198,19 @@ impl Open {
     /// A frame leaves from the VM.
     #[inline(always)]
     pub fn count_down(&self, cpu: *mut Cpu, length: usize) {
-        let now_ns = count::coarse_ns(cpu);
-        // SAFETY: as above; and `shortcut` points into an element of a map. The time is written once a tick
-        // only: all CPUs read that line.
+        // SAFETY: as above.
         unsafe {
             add(&raw mut (*self.traffic).down_packets, 1);
             add(&raw mut (*self.traffic).down_bytes, length as u64);
-            let heard = &raw mut (*self.shortcut).down_last_ns;
+        }
+        let Some(owner) = owner(self.place) else {
+            return; // Cannot be: there are as many as places.
+        };
+        let now_ns = count::coarse_ns(cpu);
+        // SAFETY: `owner` points to an element of a map. The time is written once a tick only: all CPUs read
+        // that line.
+        unsafe {
+            let heard = &raw mut (*owner).down_last_ns;
             if heard.read_volatile() != now_ns {
                 heard.write_volatile(now_ns);
             }

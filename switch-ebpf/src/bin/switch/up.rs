@@ -43,7 +43,7 @@ fn bound(
         network: ingress.attachment.network,
         address,
     };
-    if let Some(shortcut) = shortcut::find(&key) {
+    if let Some(shortcut) = shortcut::find(&key, ingress.cpu) {
         let sent = send(ctx, ingress, shortcut.site);
         return Some(sent.map(|length| {
             shortcut.count_up(length);
