@@ -119,9 +119,9 @@ impl Programs {
         for map in object.by_flow {
             loader.map_max_entries(map, max_flows);
         }
-        let mut seed = None;
-        let sizes = shortcuts::Sizes::new(max_flows)?;
+        let (mut seed, mut sizes) = (None, None);
         if object.has_shortcuts {
+            let sizes = sizes.insert(shortcuts::Sizes::new(max_flows)?);
             let seed = seed.insert(if adopted {
                 shortcuts::pinned_seed(pins)?
             } else {

@@ -12,7 +12,9 @@ use aya::{
 };
 use switch_ebpf::abi::{
     BindingKey, FlowTraffic, names,
-    shortcut::{Line, Owner, Seed, Shortcut, ShortcutTraffic, Sought, WAYS, lines, neighbour},
+    shortcut::{
+        Line, Owner, Seed, Shortcut, ShortcutTraffic, Sought, WAYS, lines, neighbour, place,
+    },
 };
 use zerocopy::IntoBytes;
 
@@ -28,7 +30,7 @@ pub struct Place(u32);
 
 impl Place {
     fn new(line: u32, way: usize) -> Self {
-        Self(line * WAYS as u32 + way as u32)
+        Self(place(line, way))
     }
 
     fn line(self) -> u32 {
@@ -143,10 +145,6 @@ impl Shortcuts {
         self.lines.len() as usize * WAYS
     }
 
-    fn sought(&self, key: &BindingKey) -> Sought {
-        Sought::new(key, &self.seed, self.lines.len())
-    }
-
     /// The shortcut of a bound address, open or not, if it has one.
     pub fn of(&self, key: &BindingKey) -> Result<Option<Found>, MapError> {
         self.find(key, |place, shortcut, sought| {
@@ -161,7 +159,7 @@ impl Shortcuts {
         key: &BindingKey,
         is_it: impl Fn(Place, Shortcut, &Sought) -> Result<bool, MapError>,
     ) -> Result<Option<Found>, MapError> {
-        let sought = self.sought(key);
+        let sought = Sought::new(key, &self.seed, self.lines.len());
         for line in [sought.line, neighbour(sought.line)] {
             let shortcuts = self.lines.get(line)?;
             for way in (0..WAYS).map(|more| (sought.way + more) % WAYS) {
@@ -176,6 +174,11 @@ impl Shortcuts {
             }
         }
         Ok(None)
+    }
+
+    /// Whether it is nobody's: an agent that was killed may have written the owner, and no more.
+    fn is_free(&self, place: Place, shortcut: Shortcut) -> Result<bool, MapError> {
+        Ok(shortcut == Shortcut::FREE && self.owners.get(place.0)?.address == [0; 2])
     }
 
     fn shortcut(&self, place: Place) -> Result<Shortcut, MapError> {
@@ -199,20 +202,20 @@ impl Shortcuts {
     /// After a binding was found to be settled: frames of its address go straight to its site. Whether
     /// there is room; if there is, the binding has to be looked at again, for a program may have moved it.
     pub fn lead(&mut self, key: &BindingKey, site: u32) -> Result<bool, MapError> {
-        let place = match self.of(key)? {
-            Some(found) => found.place,
+        let found = match self.of(key)? {
+            Some(found) => found,
             None => {
-                let is_free = |_, shortcut, _: &Sought| Ok(shortcut == Shortcut::FREE);
-                let Some(Found { place, .. }) = self.find(key, is_free)? else {
+                let is_free = |place, shortcut, _: &Sought| self.is_free(place, shortcut);
+                let Some(found) = self.find(key, is_free)? else {
                     return Ok(false);
                 };
                 if !key.address.is_v4() {
-                    self.own(place, key.address.halves())?;
+                    self.own(found.place, key.address.halves())?;
                 }
-                place
+                found
             }
         };
-        self.set(place, Shortcut::to(&self.sought(key), site))?;
+        self.set(found.place, Shortcut::to(&found.sought, site))?;
         // Before the binding is looked at.
         fence(Ordering::SeqCst);
         Ok(true)
@@ -258,14 +261,14 @@ impl Shortcuts {
 
     /// All that are not free.
     pub fn taken(&self) -> impl Iterator<Item = Result<Place, MapError>> {
-        (0..self.lines.len()).flat_map(move |line| {
-            let (shortcuts, error) = match self.lines.get(line) {
-                Ok(shortcuts) => (shortcuts, None),
-                Err(error) => (Line::default(), Some(error)),
-            };
-            let taken = (0..WAYS).filter(move |way| shortcuts[*way] != Shortcut::FREE);
-            let taken = taken.map(move |way| Ok(Place::new(line, way)));
-            error.map(Err).into_iter().chain(taken)
+        let places = (0..self.len() as u32).map(Place);
+        places.filter_map(|place| {
+            let is_free = |shortcut| self.is_free(place, shortcut);
+            match self.shortcut(place).and_then(is_free) {
+                Ok(true) => None,
+                Ok(false) => Some(Ok(place)),
+                Err(error) => Some(Err(error)),
+            }
         })
     }
 

@@ -181,5 +181,11 @@ pub const fn neighbour(line: u32) -> u32 {
     line ^ 1
 }
 
+/// The number of a shortcut among those of all lines.
+#[inline(always)]
+pub const fn place(line: u32, way: usize) -> u32 {
+    line * WAYS as u32 + way as u32
+}
+
 #[cfg(test)]
 mod tests;

@@ -98,7 +98,7 @@ impl World {
     }
 
     fn is_free(&self) -> bool {
-        self.shortcut() == Shortcut::FREE
+        self.shortcut() == Shortcut::FREE && self.words[..SHORTCUT] == [0; SHORTCUT]
     }
 
     /// Where the shortcut leads, and whose it is.

@@ -6,7 +6,7 @@ use aya_ebpf::{
 use switch_ebpf::{
     abi::{
         BindingKey, Cpu,
-        shortcut::{Line, Owner, Seed, Shortcut, ShortcutTraffic, Sought, WAYS, neighbour},
+        shortcut::{Line, Owner, Seed, Shortcut, ShortcutTraffic, Sought, WAYS, neighbour, place},
     },
     xdp::{Shared, count::add},
 };
@@ -120,12 +120,6 @@ fn find_in(number: u32, sought: &Sought, key: &BindingKey) -> Option<u64> {
 fn site_of(line: *const Shortcut, way: usize, sought: &Sought) -> Option<u32> {
     // SAFETY: a line has so many.
     unsafe { line.add(way).read_volatile() }.leads(sought)
-}
-
-/// The number of a shortcut among those of all lines.
-#[inline(always)]
-fn place(line: u32, way: usize) -> u32 {
-    line * WAYS as u32 + way as u32
 }
 
 /// This CPU's counters of a place.
